@@ -1,0 +1,413 @@
+//! From a laid-together scorecard spec to a valid scorecard, with all problems at once.
+
+use super::expression;
+use super::overlay::Layers;
+use super::position::join;
+use super::problem::{Problem, nearest};
+use super::spec::{AggregateSpec, CombineSpec, DirectionSpec, IndicatorSpec, InputNameSpec, ScaleSpec};
+use super::spec::{ScoreComponentSpec, ScorecardSpec};
+use super::value::{MissingSpec, RangeEndSpec};
+use crate::scorecard::{
+    Aggregate, Band, Cap, Combine, Direction, Indicator, InputName, MissingComponent, RangeEnd, RiskCategories,
+    RiskCategory, Scale, ScoreComponent, Scorecard,
+};
+
+/// Weights whose sum is this near to 1 need no word said.
+const WEIGHT_TOLERANCE: f64 = 1e-9;
+
+/// Collects problems with the values of a scorecard.
+pub struct Checker<'a> {
+    layers: &'a Layers,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl<'a> Checker<'a> {
+    /// A checker that places problems by `layers` and adds them to `problems`.
+    pub fn new(layers: &'a Layers, problems: &'a mut Vec<Problem>) -> Self {
+        Self { layers, problems }
+    }
+
+    /// Notes a problem, unless it may only follow from another one already told.
+    pub fn fault(&mut self, path: &str, message: impl Into<String>, hint: Option<&str>) {
+        if !self.layers.poisoned(path) {
+            self.problems.push(self.layers.problem(path, message, hint.map(str::to_owned)));
+        }
+    }
+
+    /// A problem that several values make together, told at the first.
+    fn conflict(&mut self, paths: [&str; 2], message: String) {
+        if !self.layers.poisoned(paths[1]) {
+            let at = if self.layers.written(paths[0]) { paths[0] } else { paths[1] };
+            self.fault(at, message, None);
+        }
+    }
+
+    /// A number that must be finite.
+    pub fn finite(&mut self, path: &str, value: f64) -> f64 {
+        if !value.is_finite() {
+            self.fault(path, format!("expected a finite number, found {value}"), None);
+        }
+        value
+    }
+
+    /// A score of 0-100.
+    fn score(&mut self, path: &str, value: f64) -> f64 {
+        if !(0.0..=100.0).contains(&value) {
+            self.fault(path, format!("expected a score from 0 to 100, found {value}"), None);
+        }
+        value
+    }
+
+    fn required<T>(&mut self, path: &str, value: Option<T>) -> Option<T> {
+        if value.is_none() {
+            let (parent, key) = path.rsplit_once('.').unwrap_or(("", path));
+            if !self.layers.poisoned(path) {
+                self.fault(parent, format!("`{path}` is missing: the scorecard has no `{key}` here"), None);
+            }
+        }
+        value
+    }
+}
+
+/// The finished scorecard and what should be said about it.
+pub fn build(spec: &ScorecardSpec, check: &mut Checker<'_>) -> Option<(Scorecard, Vec<String>)> {
+    let before = check.problems.len();
+    let combine = match spec.combine {
+        Some(CombineSpec::WeightedSum) => Combine::WeightedSum,
+        Some(CombineSpec::WeightedMean) | None => Combine::WeightedMean,
+    };
+    let components: Vec<ScoreComponent> = spec
+        .components
+        .iter()
+        .filter_map(|(name, component)| Some((name, component.as_ref()?)))
+        .filter_map(|(name, component)| build_component(name, component, spec, combine, check))
+        .collect();
+    let missing = match spec.missing_component {
+        None | Some(MissingSpec::Neutral) => MissingComponent::Score(MissingComponent::NEUTRAL),
+        Some(MissingSpec::Exclude) => MissingComponent::Exclude,
+        Some(MissingSpec::Score(score)) => MissingComponent::Score(check.score("missing_component", score)),
+    };
+    let period = check.required("analysis_period_days", spec.analysis_period_days);
+    if period == Some(0) {
+        check.fault("analysis_period_days", "expected at least 1 day, found 0", None);
+    }
+    let mut number = |path: &str, value: Option<f64>| {
+        let value = check.required(path, value)?;
+        Some(check.finite(path, value))
+    };
+    let min = number("min_health_score", spec.min_health_score);
+    let max = number("max_health_score", spec.max_health_score);
+    let churn = number("churn_risk_threshold", spec.churn_risk_threshold);
+    let expansion = number("expansion_opportunity_threshold", spec.expansion_opportunity_threshold);
+    let risk_categories = categories(spec, check);
+    let (min, max, churn, expansion, period) = (min?, max?, churn?, expansion?, period?);
+    if min >= max {
+        let message = format!("min_health_score ({min}) must be below max_health_score ({max})");
+        check.conflict(["min_health_score", "max_health_score"], message);
+    }
+    if churn > expansion {
+        let message = format!(
+            "churn_risk_threshold ({churn}) must not be above expansion_opportunity_threshold ({expansion}): a customer \
+             would be both at risk and an opportunity"
+        );
+        check.conflict(["churn_risk_threshold", "expansion_opportunity_threshold"], message);
+    }
+    check_weights(&components, combine, check);
+    if check.problems.len() > before {
+        return None;
+    }
+    let card = Scorecard {
+        components,
+        combine,
+        missing,
+        analysis_period_days: period,
+        min_health_score: min,
+        max_health_score: max,
+        churn_risk_threshold: churn,
+        expansion_opportunity_threshold: expansion,
+        risk_categories,
+    };
+    let warnings = warnings(&card);
+    Some((card, warnings))
+}
+
+fn check_weights(components: &[ScoreComponent], combine: Combine, check: &mut Checker<'_>) {
+    if components.is_empty() {
+        check.fault("components", "the scorecard has no components", None);
+    } else if combine == Combine::WeightedMean && components.iter().map(|c| c.weight).sum::<f64>() <= 0.0 {
+        let path = components.iter().map(|c| format!("components.{}.weight", c.name)).next().unwrap_or_default();
+        let written = components
+            .iter()
+            .map(|c| format!("{}_weight", c.name))
+            .find(|key| check.layers.written(key))
+            .unwrap_or(path);
+        check.fault(
+            &written,
+            "the components' weights are all zero",
+            Some("give at least one component a weight above 0"),
+        );
+    }
+}
+
+fn warnings(card: &Scorecard) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let total = card.total_weight();
+    if card.combine == Combine::WeightedMean && (total - 1.0).abs() > WEIGHT_TOLERANCE {
+        warnings.push(format!("the components' weights sum to {total:.4}, not 1; they were scaled to sum to 1"));
+    }
+    for (key, value) in [
+        ("churn_risk_threshold", card.churn_risk_threshold),
+        ("expansion_opportunity_threshold", card.expansion_opportunity_threshold),
+    ] {
+        if !(card.min_health_score..=card.max_health_score).contains(&value) {
+            warnings.push(format!(
+                "{key} ({value}) lies outside the health scores given out ({} to {})",
+                card.min_health_score, card.max_health_score
+            ));
+        }
+    }
+    warnings
+}
+
+fn categories(spec: &ScorecardSpec, check: &mut Checker<'_>) -> RiskCategories {
+    let Some(list) = &spec.risk_categories else { return RiskCategories::FromThresholds };
+    if list.is_empty() {
+        check.fault("risk_categories", "expected at least one category, found none", None);
+    }
+    for (at, category) in list.iter().enumerate() {
+        let path = format!("risk_categories.{at}");
+        let last = at + 1 == list.len();
+        if category.name.trim().is_empty() {
+            check.fault(&join(&path, "name"), "a category needs a name", None);
+        }
+        if list[..at].iter().any(|other| other.name == category.name) {
+            check.fault(&join(&path, "name"), format!("two categories are called `{}`", category.name), None);
+        }
+        match category.below {
+            None if !last => {
+                check.fault(
+                    &path,
+                    "only the last category may leave out `below`",
+                    Some("categories go from lowest to highest"),
+                );
+            }
+            Some(_) if last => check.fault(
+                &join(&path, "below"),
+                "the last category takes all higher scores and has no `below`",
+                Some("leave out `below`, or add a category behind it"),
+            ),
+            Some(below) => {
+                check.finite(&join(&path, "below"), below);
+                if let Some(Some(before)) = at.checked_sub(1).map(|before| list[before].below)
+                    && below <= before
+                {
+                    let message = format!("expected a number above {before}, found {below}");
+                    check.fault(&join(&path, "below"), message, Some("categories go from lowest to highest"));
+                }
+            }
+            None => {}
+        }
+    }
+    let named = list.iter().map(|c| RiskCategory { name: c.name.clone(), below: c.below });
+    RiskCategories::Named(named.collect())
+}
+
+fn build_component(
+    name: &str,
+    spec: &ScoreComponentSpec,
+    card: &ScorecardSpec,
+    combine: Combine,
+    check: &mut Checker<'_>,
+) -> Option<ScoreComponent> {
+    let path = format!("components.{name}");
+    if !is_identifier(name) || name == "health" || name == "previous_health" {
+        let message = format!("`{name}` cannot name a component");
+        check.fault(&path, message, Some("lower-case letters, digits and `_`, beginning with a letter; not `health`"));
+    }
+    if spec.indicators.values().flatten().next().is_none() {
+        let others = card.components.iter().filter(|(_, c)| c.as_ref().is_some_and(|c| !c.indicators.is_empty()));
+        let hint = match nearest(name, others.map(|(other, _)| other.as_str())) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "a new component needs `input`, `weight` and `indicators`".to_owned(),
+        };
+        check.fault(&path, format!("the component `{name}` has no indicators"), Some(&hint));
+        return None;
+    }
+    let input = check.required(&join(&path, "input"), spec.input);
+    let weight = check.required(&join(&path, "weight"), spec.weight);
+    let weight_path =
+        if check.layers.written(&format!("{name}_weight")) { format!("{name}_weight") } else { join(&path, "weight") };
+    if let Some(weight) = weight {
+        check.finite(&weight_path, weight);
+        if weight < 0.0 && combine == Combine::WeightedMean {
+            let message = format!("a weight must not be negative, found {weight}");
+            check.fault(&weight_path, message, Some("`combine: weighted_sum` takes negative weights"));
+        }
+    }
+    let input = input_name(input?);
+    let indicators: Vec<Indicator> = spec
+        .indicators
+        .iter()
+        .filter_map(|(key, indicator)| Some((key, indicator.as_ref()?)))
+        .filter_map(|(key, indicator)| build_indicator(key, indicator, spec, &path, input, check))
+        .filter(|indicator| indicator.weight > 0.0)
+        .collect();
+    let mut caps = Vec::new();
+    for (at, cap) in spec.caps.iter().flatten().enumerate() {
+        let at = format!("{path}.caps.{at}");
+        let at_most = check.score(&join(&at, "at_most"), cap.at_most);
+        match expression::check(&cap.when) {
+            Ok(when) => caps.push(Cap { when, at_most }),
+            Err(message) => check.fault(&join(&at, "when"), message, None),
+        }
+    }
+    Some(ScoreComponent { name: name.to_owned(), input, weight: weight?, indicators, caps })
+}
+
+fn build_indicator(
+    name: &str,
+    spec: &IndicatorSpec,
+    component: &ScoreComponentSpec,
+    component_path: &str,
+    input: InputName,
+    check: &mut Checker<'_>,
+) -> Option<Indicator> {
+    let path = format!("{component_path}.indicators.{name}");
+    let Some(scale) = &spec.scale else {
+        let others = component.indicators.iter().filter(|(_, i)| i.as_ref().is_some_and(|i| i.scale.is_some()));
+        let hint = match nearest(name, others.map(|(other, _)| other.as_str())) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "a new indicator needs `weight` and `scale`".to_owned(),
+        };
+        check.fault(&path, format!("the indicator `{name}` has no scale"), Some(&hint));
+        return None;
+    };
+    let weight_path = join(&path, "weight");
+    let weight = check.required(&weight_path, spec.weight);
+    if let Some(weight) = weight {
+        check.finite(&weight_path, weight);
+        if weight < 0.0 {
+            let hint = "to turn a scale round, swap its ends";
+            check.fault(
+                &weight_path,
+                format!("an indicator's weight must not be negative, found {weight}"),
+                Some(hint),
+            );
+        }
+    }
+    let scale = build_scale(scale, &join(&path, "scale"), check);
+    let aggregate = aggregate(spec.aggregate.unwrap_or(AggregateSpec::Avg));
+    if let (Some(Scale::Map { .. }), Aggregate::Sum | Aggregate::Count | Aggregate::CountDistinct) = (&scale, aggregate)
+    {
+        let message = format!("a `map` scale cannot be aggregated with `{}`", aggregate.as_str());
+        check.fault(&join(&path, "aggregate"), message, Some("rows are scored first: use avg, min, max or last"));
+    }
+    Some(Indicator {
+        name: name.to_owned(),
+        field: spec.field.clone().unwrap_or_else(|| name.to_owned()),
+        aliases: spec.aliases.clone().unwrap_or_default(),
+        input: spec.input.map_or(input, input_name),
+        weight: weight?,
+        scale: scale?,
+        aggregate,
+    })
+}
+
+fn build_scale(spec: &ScaleSpec, path: &str, check: &mut Checker<'_>) -> Option<Scale> {
+    let given = [spec.range.is_some(), spec.bands.is_some(), spec.map.is_some(), spec.percentile.is_some()];
+    if given.iter().filter(|given| **given).count() != 1 {
+        check.fault(path, "expected exactly one of `range`, `bands`, `map` and `percentile`", None);
+        return None;
+    }
+    if spec.default.is_some() && spec.map.is_none() {
+        check.fault(&join(path, "default"), "`default` goes with `map` only", None);
+    }
+    if let Some(ends) = &spec.range {
+        let &[RangeEndSpec(worst), RangeEndSpec(best)] = ends.as_slice() else {
+            let message = format!("expected two ends, `[worst, best]`, found {}", ends.len());
+            check.fault(&join(path, "range"), message, None);
+            return None;
+        };
+        for (at, end) in [worst, best].into_iter().enumerate() {
+            if let RangeEnd::Number(number) = end {
+                check.finite(&format!("{path}.range.{at}"), number);
+            }
+        }
+        return Some(Scale::Range { worst, best });
+    }
+    if let Some(bands) = &spec.bands {
+        let path = join(path, "bands");
+        if bands.is_empty() {
+            check.fault(&path, "expected at least one band, found none", None);
+        }
+        for (at, band) in bands.iter().enumerate() {
+            let path = format!("{path}.{at}");
+            check.score(&join(&path, "score"), band.score);
+            let before = at.checked_sub(1).and_then(|before| bands[before].below);
+            match (band.below, before) {
+                (None, _) if at + 1 < bands.len() => {
+                    check.fault(
+                        &path,
+                        "only the last band may leave out `below`",
+                        Some("bands go from lowest to highest"),
+                    );
+                }
+                (Some(below), Some(before)) if below <= before => {
+                    let message = format!("expected a number above {before}, found {below}");
+                    check.fault(&join(&path, "below"), message, Some("bands go from lowest to highest"));
+                }
+                (Some(below), _) => drop(check.finite(&join(&path, "below"), below)),
+                (None, _) => {}
+            }
+        }
+        return Some(Scale::Bands(bands.iter().map(|b| Band { below: b.below, score: b.score }).collect()));
+    }
+    if let Some(map) = &spec.map {
+        let mut scores: Vec<(String, f64)> = Vec::new();
+        for (text, score) in map {
+            let at = format!("{path}.map.{}", text.0);
+            check.score(&at, *score);
+            let text = text.0.trim().to_lowercase();
+            if scores.iter().any(|(other, _)| *other == text) {
+                check.fault(&at, format!("`{text}` stands here twice: text is compared trimmed and case-blind"), None);
+            }
+            scores.push((text, *score));
+        }
+        if let Some(default) = spec.default {
+            check.score(&join(path, "default"), default);
+        }
+        return Some(Scale::Map { scores, default: spec.default });
+    }
+    spec.percentile.map(|direction| {
+        Scale::Percentile(match direction {
+            DirectionSpec::HigherIsBetter => Direction::HigherIsBetter,
+            DirectionSpec::LowerIsBetter => Direction::LowerIsBetter,
+        })
+    })
+}
+
+fn is_identifier(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+fn input_name(spec: InputNameSpec) -> InputName {
+    match spec {
+        InputNameSpec::Customer => InputName::Customer,
+        InputNameSpec::Subscription => InputName::Subscription,
+        InputNameSpec::Usage => InputName::Usage,
+        InputNameSpec::Support => InputName::Support,
+    }
+}
+
+fn aggregate(spec: AggregateSpec) -> Aggregate {
+    match spec {
+        AggregateSpec::Min => Aggregate::Min,
+        AggregateSpec::Max => Aggregate::Max,
+        AggregateSpec::Sum => Aggregate::Sum,
+        AggregateSpec::Avg => Aggregate::Avg,
+        AggregateSpec::Count => Aggregate::Count,
+        AggregateSpec::CountDistinct => Aggregate::CountDistinct,
+        AggregateSpec::Last => Aggregate::Last,
+    }
+}

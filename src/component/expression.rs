@@ -1,0 +1,69 @@
+//! Syntax of the SQL that a component may contain; what the names in it mean is checked against the inputs later.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{Expr, visit_expressions};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use crate::scorecard::Expression;
+
+/// Longest SQL text taken, in bytes.
+const LONGEST: usize = 10_000;
+
+/// Checks that a text is one SQL expression without subqueries.
+///
+/// # Errors
+/// Says what is wrong with it, in words for whoever wrote it.
+pub fn check(text: &str) -> Result<Expression, String> {
+    if text.len() > LONGEST {
+        return Err(format!("the SQL expression is {} bytes long, at most {LONGEST} are taken", text.len()));
+    }
+    let spoken = |error: &dyn std::fmt::Display| {
+        let whole = error.to_string();
+        let detail = whole.trim_start_matches("sql parser error: ").replace(" at Line: 1, Column: ", " at character ");
+        format!("not a SQL expression: {detail}")
+    };
+    let mut parser = Parser::new(&GenericDialect {}).try_with_sql(text).map_err(|e| spoken(&e))?;
+    let expression = parser.parse_expr().map_err(|e| spoken(&e))?;
+    let next = parser.peek_token();
+    if next.token != Token::EOF {
+        return Err(format!("not one SQL expression: `{}` is left over behind it", next.token));
+    }
+    let subquery = visit_expressions(&expression, |part| match part {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    if subquery.is_break() {
+        return Err("subqueries are not allowed: an expression reaches only its own input's columns".to_owned());
+    }
+    Ok(Expression(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scalar_and_aggregate_expressions_pass() {
+        for text in ["a + 1", "count(*) FILTER (WHERE priority = 'urgent')", "CASE WHEN x THEN 1 END", "d > now()"] {
+            assert_eq!(check(text), Ok(Expression(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn anything_else_is_told() {
+        for (text, part) in [
+            ("a +", "not a SQL expression"),
+            ("a b c", "`b` is left over"),
+            ("a = 'open", "not a SQL expression"),
+            ("(SELECT 1)", "subqueries"),
+            ("a IN (SELECT b FROM c)", "subqueries"),
+            ("a; DROP TABLE b", "`;` is left over"),
+        ] {
+            let error = check(text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

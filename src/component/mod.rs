@@ -1,0 +1,252 @@
+//! What an engineer edits: `component.yaml`, read with places, checked as a whole, and then known to be valid.
+
+mod card;
+mod expression;
+mod overlay;
+mod parse;
+mod position;
+pub mod problem;
+mod schema;
+pub mod spec;
+mod template;
+mod validate;
+pub mod value;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+
+pub use problem::{ComponentError, Problem, suggest};
+pub use schema::json_schema;
+pub use template::{Variables, variables_in};
+pub use value::PinnedStatistics;
+
+use crate::scorecard::{Expression, InputName, Scorecard};
+
+/// What a component is made from: its text and what belongs around it.
+#[derive(Debug, Clone, Default)]
+pub struct Recipe {
+    /// Name of the file, for messages.
+    pub file: String,
+    /// The YAML.
+    pub text: String,
+    /// Folder that relative paths in the YAML start from; empty for the working directory.
+    pub base_dir: PathBuf,
+    /// Environment variables for `{{ env.NAME }}`.
+    pub variables: Variables,
+    /// What the caller gives in place of the YAML's own.
+    pub overrides: Overrides,
+}
+
+impl Recipe {
+    /// Reads a `component.yaml` and the environment variables that it refers to.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn read(path: &Path) -> Result<Self, ComponentError> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let hint = "name a component.yaml; `customer-health init` writes one".to_owned();
+            ComponentError::of_file(&file, format!("cannot read it: {error}"), Some(hint))
+        })?;
+        let variables = variables_in(&text)
+            .into_iter()
+            .filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)))
+            .collect();
+        let base_dir = path.parent().map(Path::to_owned).unwrap_or_default();
+        Ok(Self { file, text, base_dir, variables, overrides: Overrides::default() })
+    }
+}
+
+/// What a caller gives in place of the YAML's own.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// Paths of inputs.
+    pub inputs: BTreeMap<InputName, String>,
+    /// Path of the output.
+    pub output: Option<String>,
+}
+
+/// Facts about the asset that are carried to the orchestrator.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asset {
+    /// Name of the asset.
+    pub name: String,
+    /// What it is, for people.
+    pub description: Option<String>,
+    /// Group that it is shown in.
+    pub group_name: Option<String>,
+    /// E-mail addresses or `team:NAME`.
+    pub owners: Vec<String>,
+    /// Tags.
+    pub tags: IndexMap<String, String>,
+    /// Kinds.
+    pub kinds: Vec<String>,
+    /// Keys of the assets that inputs come from.
+    pub upstream: BTreeMap<InputName, String>,
+}
+
+/// Format of an input's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Apache Parquet.
+    Parquet,
+    /// Arrow IPC, file or stream.
+    Arrow,
+    /// Comma-separated values with a header.
+    Csv,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Format {
+    /// The format that a path's ending tells; Parquet where it tells none.
+    pub fn of_path(path: &str) -> Self {
+        let ending = path.rsplit('.').next().unwrap_or_default().to_lowercase();
+        match ending.as_str() {
+            "arrow" | "arrows" | "ipc" | "feather" => Self::Arrow,
+            "csv" => Self::Csv,
+            "json" | "jsonl" | "ndjson" => Self::Json,
+            _ => Self::Parquet,
+        }
+    }
+}
+
+/// A connected table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// File, folder, glob or URI; relative to [`Component::base_dir`].
+    pub path: String,
+    /// Format of the files.
+    pub format: Format,
+    /// Column that holds the customer's id, where it was named.
+    pub key: Option<String>,
+    /// Date or timestamp column that decides whether a row lies in the analysis period.
+    pub timestamp: Option<String>,
+    /// Predicate that a row must fulfil.
+    pub filter: Option<Expression>,
+    /// Fields as SQL over the columns.
+    pub fields: IndexMap<String, Expression>,
+}
+
+/// Where population statistics come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Population {
+    /// From the run's own customers.
+    FromRun,
+    /// From here; what is not here from the run's own customers.
+    Pinned(PinnedStatistics),
+    /// From what an earlier output recorded.
+    FromOutput(String),
+}
+
+/// A valid component: nothing in it needs checking again.
+#[derive(Debug, Clone)]
+pub struct Component {
+    asset: Asset,
+    scorecard_name: String,
+    scorecard_hash: String,
+    scorecard: Scorecard,
+    inputs: BTreeMap<InputName, Input>,
+    output: Option<String>,
+    history: Option<String>,
+    population: Population,
+    include_factor_breakdown: bool,
+    include_drivers: bool,
+    trend_tolerance: Option<f64>,
+    warnings: Vec<String>,
+    base_dir: PathBuf,
+    source: parse::Source,
+    layers: overlay::Layers,
+}
+
+impl Component {
+    /// Reads and checks a component.
+    ///
+    /// # Errors
+    /// All problems at once, each with its place.
+    pub fn new(recipe: &Recipe) -> Result<Self, ComponentError> {
+        validate::validate(recipe)
+    }
+
+    /// Facts for the orchestrator.
+    pub fn asset(&self) -> &Asset {
+        &self.asset
+    }
+
+    /// The scorecard, with the component's changes laid over.
+    pub fn scorecard(&self) -> &Scorecard {
+        &self.scorecard
+    }
+
+    /// Name or path of the scorecard that the component started from.
+    pub fn scorecard_name(&self) -> &str {
+        &self.scorecard_name
+    }
+
+    /// BLAKE3 of the scorecard with all changes laid over, in hex: equal hashes score alike.
+    pub fn scorecard_hash(&self) -> &str {
+        &self.scorecard_hash
+    }
+
+    /// The connected tables; one to four.
+    pub fn inputs(&self) -> &BTreeMap<InputName, Input> {
+        &self.inputs
+    }
+
+    /// Path of the file to write, where one was named.
+    pub fn output(&self) -> Option<&str> {
+        self.output.as_deref()
+    }
+
+    /// Path of the earlier scores for the trend, where a trend is wanted.
+    pub fn history(&self) -> Option<&str> {
+        self.history.as_deref()
+    }
+
+    /// Where population statistics come from.
+    pub fn population(&self) -> &Population {
+        &self.population
+    }
+
+    /// Whether the components' scores are columns of the output.
+    pub fn include_factor_breakdown(&self) -> bool {
+        self.include_factor_breakdown
+    }
+
+    /// Whether weakest_factor, data_coverage and drivers are columns of the output.
+    pub fn include_drivers(&self) -> bool {
+        self.include_drivers
+    }
+
+    /// Change in score within which a trend is stable, in points; `None` where no trend is wanted.
+    pub fn trend_tolerance(&self) -> Option<f64> {
+        self.trend_tolerance
+    }
+
+    /// What should be said although it is no error.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Folder that relative paths start from.
+    pub fn base_dir(&self) -> &Path {
+        &self.base_dir
+    }
+
+    /// The same component, with drivers in its output.
+    pub fn with_drivers(mut self) -> Self {
+        self.include_drivers = true;
+        self.include_factor_breakdown = true;
+        self
+    }
+
+    /// A problem with a value of the scorecard or the component, found later, at its place.
+    pub fn problem(&self, path: &str, message: String, hint: Option<String>) -> Problem {
+        if path.starts_with("components.") {
+            return self.layers.problem(path, message, hint);
+        }
+        self.source.problem(path, message, hint)
+    }
+}

@@ -1,0 +1,310 @@
+//! From text to a spec: every slip is collected with its place, and reading goes on behind it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+use serde_yaml::Value;
+
+use super::position::{Place, Positions, join};
+use super::problem::{ComponentError, Problem, suggest};
+use super::template::{self, TemplateError, Variables};
+
+/// Keys beside `attributes:` that belong to the orchestrator and are left to it.
+const ENVELOPE: [&str; 5] = ["type", "attributes", "template_vars_module", "requirements", "post_processing"];
+
+/// More slips than this in one file are not worth telling apart.
+const MOST_PROBLEMS: usize = 100;
+
+/// A file's name and places, for problems found later.
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    /// File as the user named it.
+    pub file: String,
+    positions: Positions,
+    /// `attributes` where the file has an envelope.
+    prefix: String,
+}
+
+impl Source {
+    /// Place of the value at a path of the spec, if the file has it.
+    pub fn place(&self, path: &str) -> Option<Place> {
+        self.positions.value(&self.full(path))
+    }
+
+    /// A problem with the value at a path, placed at the nearest key above it where the value is not there.
+    pub fn problem(&self, path: &str, message: impl Into<String>, hint: Option<String>) -> Problem {
+        self.at(path, self.positions.nearest(&self.full(path)), message.into(), hint)
+    }
+
+    /// A problem with the key at the end of a path.
+    pub fn key_problem(&self, path: &str, message: impl Into<String>, hint: Option<String>) -> Problem {
+        let full = self.full(path);
+        let place = self.positions.key(&full).unwrap_or_else(|| self.positions.nearest(&full));
+        self.at(path, place, message.into(), hint)
+    }
+
+    fn full(&self, path: &str) -> String {
+        if path.is_empty() {
+            return self.prefix.clone();
+        }
+        join(&self.prefix, path)
+    }
+
+    fn at(&self, path: &str, place: Place, message: String, hint: Option<String>) -> Problem {
+        Problem { file: self.file.clone(), line: place.0, column: place.1, path: path.to_owned(), message, hint }
+    }
+}
+
+/// A spec with what was wrong with it.
+#[derive(Debug, Clone)]
+pub struct Parsed<T> {
+    /// What could be read; keys with problems are as if left out.
+    pub spec: T,
+    /// What was wrong.
+    pub problems: Vec<Problem>,
+    /// Paths whose values had to be left out, so that nothing is concluded from their absence.
+    pub poisoned: BTreeSet<String>,
+    /// Names and places.
+    pub source: Source,
+}
+
+/// Reads a text into a spec.
+///
+/// # Errors
+/// Where the text is no YAML mapping at all; slips inside one are in [`Parsed::problems`].
+pub fn parse<T: DeserializeOwned>(file: &str, text: &str, variables: &Variables) -> Result<Parsed<T>, ComponentError> {
+    let mut source = Source { file: file.to_owned(), positions: Positions::of(text), prefix: String::new() };
+    let mut root = read_yaml(&source, text)?;
+    let mut problems = Vec::new();
+    if let Value::Mapping(entries) = &mut root
+        && let Some(attributes) = entries.remove("attributes")
+    {
+        for key in entries.keys().filter_map(Value::as_str).filter(|key| !ENVELOPE.contains(key)) {
+            let hint = Some("the asset's own keys belong under `attributes:`".to_owned());
+            problems.push(source.key_problem(key, format!("unknown key `{key}` beside `attributes`"), hint));
+        }
+        source.prefix = "attributes".to_owned();
+        root = attributes;
+    }
+    match &mut root {
+        Value::Null => root = Value::Mapping(Default::default()),
+        Value::Mapping(entries) => drop(entries.remove("type")),
+        other => {
+            let message = format!("expected a mapping of keys, found {}", describe(other));
+            return Err(ComponentError::new(vec![source.problem("", message, None)]));
+        }
+    }
+    let mut reader = Reader { source, problems, poisoned: BTreeSet::new(), templates: HashMap::new() };
+    let mut failed = Vec::new();
+    reader.resolve(&mut root, &mut Vec::new(), variables, &mut failed);
+    for path in failed {
+        reader.leave_out(&mut root, &path);
+    }
+    let spec = reader.read(&mut root)?;
+    Ok(Parsed { spec, problems: reader.problems, poisoned: reader.poisoned, source: reader.source })
+}
+
+fn read_yaml(source: &Source, text: &str) -> Result<Value, ComponentError> {
+    serde_yaml::from_str(text).map_err(|error| {
+        let place = error.location().map_or((0, 0), |at| (at.line(), at.column()));
+        let whole = error.to_string();
+        let message = whole.split(" at line ").next().unwrap_or(&whole).to_owned();
+        let hint = if whole.contains("more than one document") {
+            "keep one document in the file; remove the others and the `---` lines between them"
+        } else if text.contains(": {{") {
+            "put quotes around a template: \"{{ env.NAME }}\""
+        } else if text.contains('\t') {
+            "YAML is indented with spaces, not tabs"
+        } else {
+            "check indentation, quotes and brackets at this place"
+        };
+        ComponentError::new(vec![source.at("", place, format!("not YAML: {message}"), Some(hint.to_owned()))])
+    })
+}
+
+struct Reader {
+    source: Source,
+    problems: Vec<Problem>,
+    poisoned: BTreeSet<String>,
+    /// Text of the template at a path, shown in place of what it resolved to, which may be a secret.
+    templates: HashMap<String, String>,
+}
+
+impl Reader {
+    fn resolve(
+        &mut self,
+        value: &mut Value,
+        path: &mut Vec<String>,
+        variables: &Variables,
+        failed: &mut Vec<Vec<String>>,
+    ) {
+        match value {
+            Value::Mapping(entries) => {
+                for (key, inner) in entries.iter_mut() {
+                    path.push(key_text(key));
+                    self.resolve(inner, path, variables, failed);
+                    path.pop();
+                }
+            }
+            Value::Sequence(items) => {
+                for (index, inner) in items.iter_mut().enumerate() {
+                    path.push(index.to_string());
+                    self.resolve(inner, path, variables, failed);
+                    path.pop();
+                }
+            }
+            Value::String(text) if template::is_template(text) => match template::render(text, variables) {
+                Ok(resolved) => {
+                    self.templates.insert(path.join("."), std::mem::replace(text, resolved));
+                }
+                Err(error) => {
+                    let (message, hint) = match error {
+                        TemplateError::NotSet(names) => (
+                            format!("environment variable {} is not set", names.join(", ")),
+                            format!("set it, or give a default: \"{{{{ env('{}', 'value') }}}}\"", names[0]),
+                        ),
+                        TemplateError::Unknown(detail) => (
+                            format!("template not understood: {detail}"),
+                            "known forms: {{ env.NAME }}, {{ env('NAME') }}, {{ env('NAME', 'default') }}".to_owned(),
+                        ),
+                    };
+                    self.problems.push(self.source.problem(&path.join("."), message, Some(hint)));
+                    failed.push(path.clone());
+                }
+            },
+            _ => {}
+        }
+    }
+
+    /// Reads what can be read, leaving out one bad key after the other.
+    fn read<T: DeserializeOwned>(&mut self, root: &mut Value) -> Result<T, ComponentError> {
+        while self.problems.len() < MOST_PROBLEMS {
+            let error = match serde_path_to_error::deserialize::<_, T>(root.clone()) {
+                Ok(spec) => return Ok(spec),
+                Err(error) => error,
+            };
+            let path: Vec<String> = error
+                .path()
+                .iter()
+                .map_while(|segment| match segment {
+                    Segment::Seq { index } => Some(index.to_string()),
+                    Segment::Map { key } => Some(key.clone()),
+                    Segment::Enum { .. } | Segment::Unknown => None,
+                })
+                .collect();
+            if self.retype(root, &path) {
+                continue;
+            }
+            self.tell(root, &path, &error.inner().to_string());
+            if !self.leave_out(root, &path) {
+                break;
+            }
+        }
+        Err(ComponentError::new(std::mem::take(&mut self.problems)))
+    }
+
+    /// A resolved template is text; where that is the wrong type, it is read once more as YAML would.
+    fn retype(&self, root: &mut Value, path: &[String]) -> bool {
+        if !self.templates.contains_key(&path.join(".")) {
+            return false;
+        }
+        let Some(place) = find(root, path) else { return false };
+        let Value::String(text) = &*place else { return false };
+        match serde_yaml::from_str::<Value>(text) {
+            Ok(scalar @ (Value::Bool(_) | Value::Number(_))) => {
+                *place = scalar;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn tell(&mut self, root: &mut Value, path: &[String], error: &str) {
+        let dotted = path.join(".");
+        let quoted: Vec<&str> = error.split('`').skip(1).step_by(2).collect();
+        let problem = if error.starts_with("unknown field") {
+            let hint = suggest(quoted[0], quoted.iter().skip(1).copied());
+            self.source.key_problem(&dotted, format!("unknown key `{}`", quoted[0]), hint)
+        } else if error.starts_with("unknown variant") {
+            let known = quoted[1..].join(", ");
+            let hint = super::problem::nearest(quoted[0], quoted.iter().skip(1).copied());
+            let message = format!("`{}` is none of: {known}", quoted[0]);
+            self.source.problem(&dotted, message, hint.map(|near| format!("did you mean `{near}`?")))
+        } else if error.starts_with("missing field") {
+            self.source.problem(&dotted, format!("`{}` is missing here", quoted[0]), None)
+        } else if let Some((_, expected)) = error.rsplit_once(", expected ") {
+            let found = match (self.templates.get(&dotted), find(root, path)) {
+                (Some(template), _) => format!("what `{template}` resolved to"),
+                (None, Some(value)) => describe(value),
+                (None, None) => "nothing".to_owned(),
+            };
+            self.source.problem(&dotted, format!("expected {}, found {found}", plain(expected)), None)
+        } else {
+            self.source.problem(&dotted, error.to_owned(), None)
+        };
+        self.problems.push(problem);
+    }
+
+    /// Removes the mapping entry that a path leads to, or the one around it where the path leads into a list.
+    fn leave_out(&mut self, root: &mut Value, path: &[String]) -> bool {
+        for length in (1..=path.len()).rev() {
+            let (key, above) = (&path[length - 1], &path[..length - 1]);
+            if let Some(Value::Mapping(entries)) = find(root, above)
+                && let Some(found) = entries.keys().find(|k| key_text(k) == *key).cloned()
+            {
+                entries.remove(found);
+                self.poisoned.insert(path[..length].join("."));
+                return true;
+            }
+        }
+        false
+    }
+}
+
+fn find<'a>(root: &'a mut Value, path: &[String]) -> Option<&'a mut Value> {
+    path.iter().try_fold(root, |value, segment| match value {
+        Value::Mapping(entries) => entries.iter_mut().find(|(k, _)| key_text(k) == *segment).map(|(_, v)| v),
+        Value::Sequence(items) => segment.parse::<usize>().ok().and_then(|index| items.get_mut(index)),
+        _ => None,
+    })
+}
+
+fn key_text(key: &Value) -> String {
+    match key {
+        Value::String(text) => text.clone(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(value) => value.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// A value in the words of whoever wrote it.
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Bool(value) => format!("`{value}`"),
+        Value::Number(value) => format!("the number {value}"),
+        Value::String(text) if text.chars().count() > 40 => {
+            format!("the text \"{}...\"", text.chars().take(40).collect::<String>())
+        }
+        Value::String(text) => format!("the text \"{text}\""),
+        Value::Sequence(_) => "a list".to_owned(),
+        Value::Mapping(_) => "a mapping".to_owned(),
+        Value::Tagged(tagged) => format!("the tag {}", tagged.tag),
+    }
+}
+
+/// A Rust type's name in the words of whoever edits YAML.
+fn plain(expected: &str) -> &str {
+    match expected {
+        "u32" => "a whole number from 0",
+        "f64" => "a number",
+        "a boolean" => "true or false",
+        "a string" | "string" => "text",
+        "a sequence" => "a list",
+        "a map" => "a mapping",
+        other if other.starts_with("struct ") => "a mapping",
+        other => other,
+    }
+}

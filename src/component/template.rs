@@ -1,0 +1,114 @@
+//! `{{ env.NAME }}` and `{{ env('NAME', 'default') }}` in values.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use minijinja::value::{Object, Value};
+use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior};
+
+/// Environment variables that a component may refer to.
+pub type Variables = HashMap<String, String>;
+
+/// The names that one rendering asked for, and whether each was there or had a default.
+type Asked = Arc<Mutex<BTreeMap<String, bool>>>;
+
+#[derive(Debug)]
+struct Env {
+    variables: Variables,
+    asked: Asked,
+}
+
+impl Env {
+    fn look_up(&self, name: &str, default: Option<&Value>) -> Option<Value> {
+        let found = self.variables.get(name).map(|text| Value::from(text.clone())).or_else(|| default.cloned());
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), found.is_some());
+        found
+    }
+}
+
+impl Object for Env {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.look_up(key.as_str()?, None)
+    }
+
+    fn call(self: &Arc<Self>, _: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
+        let Some(name) = args.first().and_then(Value::as_str) else {
+            return Err(Error::new(ErrorKind::MissingArgument, "env() takes the name of a variable"));
+        };
+        Ok(self.look_up(name, args.get(1)).unwrap_or_default())
+    }
+}
+
+/// Why a template could not be resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TemplateError {
+    /// These variables are not set.
+    NotSet(Vec<String>),
+    /// Not a template of the two known forms.
+    Unknown(String),
+}
+
+/// Whether a text has a template in it.
+pub fn is_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%")
+}
+
+/// Replaces the templates in a text.
+///
+/// # Errors
+/// Where a variable is not set, or a template is not of the known forms.
+pub fn render(text: &str, variables: &Variables) -> Result<String, TemplateError> {
+    let (outcome, asked) = attempt(text, variables);
+    let missing: Vec<String> = asked.into_iter().filter(|(_, found)| !found).map(|(name, _)| name).collect();
+    if !missing.is_empty() {
+        return Err(TemplateError::NotSet(missing));
+    }
+    outcome.map_err(|error| TemplateError::Unknown(error.detail().unwrap_or("not a known template").to_owned()))
+}
+
+/// Names of the variables that the templates in a YAML text refer to, so that a client can send their values.
+pub fn variables_in(text: &str) -> Vec<String> {
+    let mut names = BTreeSet::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("{{") {
+        let end = rest[start..].find("}}").map_or(rest.len(), |end| start + end + 2);
+        names.extend(attempt(&rest[start..end], &Variables::new()).1.into_keys());
+        rest = &rest[end..];
+    }
+    names.into_iter().collect()
+}
+
+fn attempt(text: &str, variables: &Variables) -> (Result<String, Error>, BTreeMap<String, bool>) {
+    let asked = Asked::default();
+    let mut engine = Environment::new();
+    engine.set_undefined_behavior(UndefinedBehavior::Strict);
+    let env = Env { variables: variables.clone(), asked: asked.clone() };
+    let scope = Value::from_iter([("env", Value::from_object(env))]);
+    let outcome = engine.render_str(text, scope);
+    let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    (outcome, asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_resolve_and_a_default_stands_in() {
+        let variables = Variables::from([("DATA".to_owned(), "/srv".to_owned())]);
+        assert_eq!(render("{{ env.DATA }}/u.parquet", &variables).unwrap(), "/srv/u.parquet");
+        assert_eq!(render("{{ env('DATA') }}", &variables).unwrap(), "/srv");
+        assert_eq!(render("{{ env('OTHER', 'x') }}", &variables).unwrap(), "x");
+        assert_eq!(render("{{ env.OTHER }}", &variables), Err(TemplateError::NotSet(vec!["OTHER".into()])));
+        assert_eq!(render("{{ env('OTHER') }}", &variables), Err(TemplateError::NotSet(vec!["OTHER".into()])));
+        assert!(matches!(render("{{ context.root }}", &variables), Err(TemplateError::Unknown(_))));
+    }
+
+    #[test]
+    fn a_client_learns_which_variables_to_send() {
+        assert_eq!(
+            variables_in("a: '{{ env.B }}'\nc: \"{{ env('A') }}/{{ env('D', 1) }}\"\n# {{ env.Z"),
+            ["A", "B", "D"]
+        );
+    }
+}

@@ -1,0 +1,266 @@
+//! From spec to component: every rule that can be told without looking at the inputs, all problems at once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::card::{self, Checker};
+use super::overlay::{self, Layers};
+use super::parse::{Parsed, parse};
+use super::position::join;
+use super::problem::{ComponentError, Problem, suggest};
+use super::spec::{ComponentSpec, FormatSpec, InputSpec};
+use super::value::{PinnedStatistics, PopulationSpec, Text};
+use super::{Asset, Component, Format, Input, Overrides, Population, Recipe};
+use crate::scorecard::{Aggregate, InputName, Scorecard, Statistic};
+
+/// Days of change in score that count as stable where `trend_tolerance` is left out.
+const TREND_TOLERANCE: f64 = 2.0;
+
+/// Reads and checks a component.
+///
+/// # Errors
+/// All problems of the component and of the scorecard files it names.
+pub fn validate(recipe: &Recipe) -> Result<Component, ComponentError> {
+    let parsed: Parsed<ComponentSpec> = parse(&recipe.file, &recipe.text, &recipe.variables)?;
+    let mut problems = parsed.problems.clone();
+    let base = recipe.base_dir.as_path();
+    let read_file = |path: &str| std::fs::read_to_string(base.join(path));
+    let (card, layers) = match overlay::lay(&parsed, &read_file, &recipe.variables, &mut problems) {
+        Ok(laid) => laid,
+        Err(error) => {
+            problems.extend(error.problems);
+            return Err(ComponentError::new(problems));
+        }
+    };
+    check_weight_keys(&parsed, &card, &mut problems);
+    let built = card::build(&card, &mut Checker::new(&layers, &mut problems));
+    let inputs = inputs(&parsed, &recipe.overrides, &layers, &mut problems);
+    let tolerance = parsed.spec.trend_tolerance.unwrap_or(TREND_TOLERANCE);
+    if !tolerance.is_finite() || tolerance < 0.0 {
+        let message = format!("expected a number from 0, found {tolerance}");
+        problems.push(parsed.source.problem("trend_tolerance", message, None));
+    }
+    if parsed.spec.calculate_trend == Some(true) && parsed.spec.history.is_none() && !layers.poisoned("history") {
+        let hint = "give `history:` the path of an earlier customer_health_scores file";
+        let message = "`calculate_trend` needs `history`";
+        problems.push(parsed.source.problem("calculate_trend", message, Some(hint.to_owned())));
+    }
+    let Some((scorecard, mut warnings)) = built else { return Err(ComponentError::new(problems)) };
+    check_inputs(&parsed, &scorecard, &inputs, &mut problems);
+    let population = population(&parsed, &scorecard, &mut problems);
+    if !problems.is_empty() {
+        return Err(ComponentError::new(problems));
+    }
+    for component in &scorecard.components {
+        if component.indicators.iter().all(|i| !inputs.contains_key(&i.input)) {
+            warnings.push(format!(
+                "component `{}` reads inputs that are not connected: it is missing for all customers",
+                component.name
+            ));
+        }
+    }
+    let canonical = serde_json::to_vec(&card).map_err(|error| {
+        ComponentError::of_file(&recipe.file, format!("the scorecard cannot be hashed: {error}"), None)
+    })?;
+    let spec = parsed.spec;
+    let texts = |list: &[Text]| list.iter().map(|text| text.0.clone()).collect::<Vec<_>>();
+    Ok(Component {
+        asset: Asset {
+            name: spec.asset_name.clone().unwrap_or_else(|| "customer_health_scores".to_owned()),
+            description: spec.description.clone(),
+            group_name: spec.group_name.clone(),
+            owners: texts(&spec.owners),
+            tags: spec.asset_tags.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect(),
+            kinds: texts(&spec.kinds),
+            upstream: upstream(&spec),
+        },
+        scorecard_name: card.name.clone().unwrap_or_default(),
+        scorecard_hash: blake3::hash(&canonical).to_hex().to_string(),
+        scorecard,
+        inputs,
+        output: recipe.overrides.output.clone().or(spec.output),
+        history: spec.history.filter(|_| spec.calculate_trend == Some(true)),
+        population,
+        include_factor_breakdown: spec.include_factor_breakdown.unwrap_or(true),
+        include_drivers: spec.include_drivers.unwrap_or(false),
+        trend_tolerance: (spec.calculate_trend == Some(true)).then_some(tolerance),
+        warnings,
+        base_dir: Path::new(base).to_owned(),
+        source: parsed.source,
+        layers,
+    })
+}
+
+/// A weight given both ways must be the same, and there must be a component for it.
+fn check_weight_keys(parsed: &Parsed<ComponentSpec>, card: &super::spec::ScorecardSpec, problems: &mut Vec<Problem>) {
+    for (name, weight) in overlay::weights(&parsed.spec) {
+        let key = format!("{name}_weight");
+        let Some(weight) = weight else { continue };
+        let own = parsed.spec.components.get(name).and_then(|c| c.as_ref()).and_then(|c| c.weight);
+        if let Some(own) = own.filter(|own| *own != weight) {
+            let message = format!("`{key}` is {weight}, but `components.{name}.weight` is {own}");
+            problems.push(parsed.source.problem(&key, message, Some("keep one of the two".to_owned())));
+        }
+        let known = card.components.get(name).and_then(|c| c.as_ref()).is_some_and(|c| !c.indicators.is_empty());
+        if !known && !parsed.spec.components.contains_key(name) {
+            let names = card.components.iter().filter(|(_, c)| c.as_ref().is_some_and(|c| !c.indicators.is_empty()));
+            let names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
+            let hint = format!("its components are: {}", names.join(", "));
+            let message = format!("`{key}`: the scorecard has no component `{name}`");
+            problems.push(parsed.source.key_problem(&key, message, Some(hint)));
+        }
+    }
+}
+
+fn upstream(spec: &ComponentSpec) -> BTreeMap<InputName, String> {
+    [
+        (InputName::Customer, &spec.customer_data_asset_key),
+        (InputName::Subscription, &spec.subscription_data_asset_key),
+        (InputName::Usage, &spec.product_usage_asset_key),
+        (InputName::Support, &spec.support_ticket_asset_key),
+    ]
+    .into_iter()
+    .filter_map(|(name, key)| Some((name, key.clone()?)))
+    .collect()
+}
+
+fn inputs(
+    parsed: &Parsed<ComponentSpec>,
+    overrides: &Overrides,
+    layers: &Layers,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<InputName, Input> {
+    let spec = &parsed.spec.inputs;
+    let mut found = BTreeMap::new();
+    for (name, entry) in [
+        (InputName::Customer, &spec.customer),
+        (InputName::Subscription, &spec.subscription),
+        (InputName::Usage, &spec.usage),
+        (InputName::Support, &spec.support),
+    ] {
+        let (own, given) = (entry.as_ref().map(|entry| &entry.0), overrides.inputs.get(&name));
+        if own.is_none() && given.is_none() {
+            continue;
+        }
+        let empty = InputSpec::default();
+        if let Some(input) = input(name, own.unwrap_or(&empty), given, parsed, layers, problems) {
+            found.insert(name, input);
+        }
+    }
+    if found.is_empty() && problems.is_empty() {
+        let hint = "give `inputs:` at least one of customer, subscription, usage and support, each with a `path`, or use \
+                    `--input customer=FILE`";
+        problems.push(parsed.source.problem("inputs", "no input is connected", Some(hint.to_owned())));
+    }
+    found
+}
+
+fn input(
+    name: InputName,
+    spec: &InputSpec,
+    given: Option<&String>,
+    parsed: &Parsed<ComponentSpec>,
+    layers: &Layers,
+    problems: &mut Vec<Problem>,
+) -> Option<Input> {
+    let at = format!("inputs.{name}");
+    let path = given.or(spec.path.as_ref()).filter(|path| !path.trim().is_empty());
+    if path.is_none() && !layers.poisoned(&join(&at, "path")) {
+        let hint = format!("give it `path: FILE`, or use `--input {name}=FILE`");
+        problems.push(parsed.source.key_problem(&at, format!("the input `{name}` has no path"), Some(hint)));
+    }
+    let mut sql = |path: &str, text: &str| match super::expression::check(text) {
+        Ok(expression) => Some(expression),
+        Err(message) => {
+            problems.push(parsed.source.problem(path, message, None));
+            None
+        }
+    };
+    let filter = spec.filter.as_ref().and_then(|text| sql(&join(&at, "where"), text));
+    let fields = spec
+        .fields
+        .iter()
+        .filter_map(|(field, text)| Some((field.clone(), sql(&format!("{at}.fields.{field}"), &text.0)?)))
+        .collect();
+    let path = path?.clone();
+    let format = match spec.format {
+        Some(FormatSpec::Parquet) => Format::Parquet,
+        Some(FormatSpec::Arrow) => Format::Arrow,
+        Some(FormatSpec::Csv) => Format::Csv,
+        Some(FormatSpec::Json) => Format::Json,
+        None => Format::of_path(&path),
+    };
+    Some(Input { path, format, key: spec.key.clone(), timestamp: spec.timestamp.clone(), filter, fields })
+}
+
+/// Rules that tie inputs and scorecard together.
+fn check_inputs(
+    parsed: &Parsed<ComponentSpec>,
+    card: &Scorecard,
+    inputs: &BTreeMap<InputName, Input>,
+    problems: &mut Vec<Problem>,
+) {
+    for (name, input) in inputs {
+        let known: Vec<&str> =
+            card.indicators().filter(|(_, i)| i.input == *name).map(|(_, i)| i.field.as_str()).collect();
+        for field in input.fields.keys().filter(|field| !known.contains(&field.as_str())) {
+            let path = format!("inputs.{name}.fields.{field}");
+            let message = format!("no indicator reads a field `{field}` from the input `{name}`");
+            problems.push(parsed.source.key_problem(&path, message, suggest(field, known.iter().copied())));
+        }
+        for (component, indicator) in card.indicators().filter(|(_, i)| i.input == *name) {
+            let mapped = input.fields.contains_key(&indicator.field);
+            if indicator.aggregate == Aggregate::Last && input.timestamp.is_none() && !mapped {
+                let path = format!("inputs.{name}");
+                let message = format!(
+                    "the indicator `{}.{}` takes the last row of `{name}`, which has no `timestamp`",
+                    component.name, indicator.name
+                );
+                let hint = "give the input `timestamp: COLUMN`, or the indicator another `aggregate`".to_owned();
+                problems.push(parsed.source.key_problem(&path, message, Some(hint)));
+            }
+        }
+    }
+}
+
+fn population(parsed: &Parsed<ComponentSpec>, card: &Scorecard, problems: &mut Vec<Problem>) -> Population {
+    match &parsed.spec.population {
+        None => Population::FromRun,
+        Some(PopulationSpec::Path(path)) => Population::FromOutput(path.clone()),
+        Some(PopulationSpec::Values(values)) => {
+            check_pinned(values, card, &mut |path, message, hint| {
+                problems.push(parsed.source.key_problem(&join("population", path), message, hint));
+            });
+            Population::Pinned(values.clone())
+        }
+    }
+}
+
+/// Checks that pinned statistics name components, indicators and statistics that exist.
+pub fn check_pinned(values: &PinnedStatistics, card: &Scorecard, fault: &mut dyn FnMut(&str, String, Option<String>)) {
+    for (component, indicators) in values {
+        let Some(known) = card.components.iter().find(|c| c.name == *component) else {
+            let names = card.components.iter().map(|c| c.name.as_str());
+            fault(component, format!("the scorecard has no component `{component}`"), suggest(component, names));
+            continue;
+        };
+        for (indicator, statistics) in indicators {
+            let path = join(component, indicator);
+            let names = known.indicators.iter().map(|i| i.name.as_str());
+            if !names.clone().any(|name| name == indicator) {
+                let message = format!("the component `{component}` has no indicator `{indicator}`");
+                fault(&path, message, suggest(indicator, names));
+                continue;
+            }
+            for (statistic, value) in statistics {
+                let path = join(&path, statistic);
+                if Statistic::parse(statistic).is_none() {
+                    let hint = "known statistics: min, max and percentiles such as p95".to_owned();
+                    fault(&path, format!("unknown statistic `{statistic}`"), Some(hint));
+                } else if !value.is_finite() {
+                    fault(&path, format!("expected a finite number, found {value}"), None);
+                }
+            }
+        }
+    }
+}
