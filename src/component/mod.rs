@@ -20,6 +20,7 @@ use indexmap::IndexMap;
 pub use problem::{ComponentError, Problem, suggest};
 pub use schema::json_schema;
 pub use template::{Variables, variables_in};
+pub use validate::check_pinned;
 pub use value::PinnedStatistics;
 
 use crate::scorecard::{Expression, InputName, Scorecard};

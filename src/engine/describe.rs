@@ -1,0 +1,44 @@
+//! What a component would do, found from schemas alone; and the plan it would run.
+
+use chrono::Utc;
+use datafusion::execution::session_state::SessionState;
+use datafusion::physical_plan::displayable;
+
+use super::prepare::{Prepared, Stages, open};
+use super::report::{Description, InputDescription};
+use super::{EngineError, RunRequest, no_observer, query, run, summary};
+use crate::component::Component;
+use crate::plan::schema;
+
+/// Columns, inputs and fields of a component; no rows are read.
+///
+/// # Errors
+/// Whatever is wrong with the component or its inputs.
+pub async fn describe(component: &Component, state: &SessionState) -> Result<Description, EngineError> {
+    let opening = open(component, Utc::now(), state).await?;
+    let input = |(name, input): (&crate::scorecard::InputName, &crate::plan::bind::BoundInput)| InputDescription {
+        name: *name,
+        path: input.table.path.clone(),
+        key: input.key_column.clone(),
+        fields: summary::fields(input, |_| None),
+    };
+    Ok(Description {
+        columns: run::columns(&schema::output(component)),
+        inputs: opening.bound.inputs.iter().map(input).collect(),
+        warnings: opening.warnings,
+    })
+}
+
+/// The logical and the physical plan of a run, as text.
+///
+/// # Errors
+/// Whatever is wrong with the component or its inputs.
+pub async fn plan(component: &Component, request: &RunRequest, state: &SessionState) -> Result<String, EngineError> {
+    let prepared = Prepared::new(component, request.as_of, state, &mut Stages::new(&no_observer())).await?;
+    let internal = |error| EngineError::internal("planning the scores", error);
+    let plan = prepared.planner(component, state, false).plan().map_err(internal)?;
+    let optimized = state.optimize(&plan).map_err(internal)?;
+    let physical = query::physical(state, &plan).await.map_err(internal)?;
+    let physical = displayable(physical.as_ref()).indent(false);
+    Ok(format!("logical plan:\n{}\n\nphysical plan:\n{physical}", optimized.display_indent()))
+}

@@ -1,0 +1,226 @@
+//! What can go wrong in a run, named by the file, input or limit at fault.
+
+use std::io;
+
+use datafusion::error::DataFusionError;
+
+use crate::component::{ComponentError, Problem};
+use crate::error::ErrorKind;
+use crate::plan::PlanError;
+
+/// Why a run did not succeed; the output is as it was before.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The component is wrong.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
+    /// No plan could be made for the inputs.
+    #[error(transparent)]
+    Plan(PlanError),
+    /// Nothing is at a path.
+    #[error("{role}: there is nothing at {path}\n  hint: {hint}")]
+    NotFound {
+        /// What the path is for, such as ``input `usage` ``.
+        role: String,
+        /// The path.
+        path: String,
+        /// The way out.
+        hint: String,
+    },
+    /// A path may not be read or written.
+    #[error("{role}: {path} may not be {action}: {source}\n  hint: check the permissions of the file and its folders")]
+    Denied {
+        /// What the path is for.
+        role: String,
+        /// The path.
+        path: String,
+        /// `read` or `written`.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A scheme that this build cannot read or write.
+    #[error("{role}: {path}: the scheme `{scheme}` is not supported\n  hint: this build reads and writes local files")]
+    Scheme {
+        /// What the URI is for.
+        role: String,
+        /// The URI.
+        path: String,
+        /// Its scheme.
+        scheme: String,
+    },
+    /// A file is not what its format says, or its values cannot be used.
+    #[error("{role} ({path}): {reason}\n  hint: {hint}")]
+    Unreadable {
+        /// What the file is for.
+        role: String,
+        /// The path.
+        path: String,
+        /// What is wrong.
+        reason: String,
+        /// The way out.
+        hint: String,
+        /// What the reader said.
+        source: Option<Box<DataFusionError>>,
+    },
+    /// Another run holds the output.
+    #[error("output: another run is writing {path}\n  hint: wait for it to end, or give this run another output")]
+    OutputBusy {
+        /// The path.
+        path: String,
+    },
+    /// The output could not be written.
+    #[error("output: {path} could not be written: {source}\n  hint: {hint}")]
+    Output {
+        /// The path.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+        /// The way out.
+        hint: &'static str,
+    },
+    /// Memory or disk ran out.
+    #[error("{message}\n  hint: raise --memory-limit, or free space in the folder for temporary files")]
+    Exhausted {
+        /// Which limit, and who hit it.
+        message: String,
+        /// What the engine said.
+        source: Box<DataFusionError>,
+    },
+    /// The customer to be explained is in no input.
+    #[error(
+        "customer `{customer}` is in none of the inputs\n  hint: keys are compared as text, trimmed, in upper and lower case as they are"
+    )]
+    NoCustomer {
+        /// The customer's id.
+        customer: String,
+    },
+    /// A fault of this program.
+    #[error(
+        "internal error while {during}: {source}\n  hint: this is a fault of the program; please report it with your component.yaml"
+    )]
+    Internal {
+        /// What was being done.
+        during: &'static str,
+        /// What went wrong.
+        source: Box<DataFusionError>,
+    },
+}
+
+impl EngineError {
+    /// What sort of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Component(error) => error.kind(),
+            Self::Plan(error) => error.kind(),
+            Self::NotFound { .. } | Self::NoCustomer { .. } => ErrorKind::NotFound,
+            Self::Denied { .. } => ErrorKind::Denied,
+            Self::Scheme { .. } | Self::Unreadable { .. } => ErrorKind::InvalidInput,
+            Self::OutputBusy { .. } => ErrorKind::OutputConflict,
+            Self::Exhausted { .. } => ErrorKind::ResourceExhausted,
+            Self::Output { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                    ErrorKind::ResourceExhausted
+                }
+                io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename => {
+                    ErrorKind::InvalidComponent
+                }
+                _ => ErrorKind::Unavailable,
+            },
+            Self::Internal { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// Problems of the component with their places, where that is what is wrong.
+    pub fn problems(&self) -> &[Problem] {
+        match self {
+            Self::Component(error) | Self::Plan(PlanError::Component(error)) => &error.problems,
+            _ => &[],
+        }
+    }
+
+    /// An engine's error while doing something that no input explains.
+    pub fn internal(during: &'static str, error: DataFusionError) -> Self {
+        match exhausted(error) {
+            Ok(exhausted) => exhausted,
+            Err(error) => Self::Internal { during, source: Box::new(error) },
+        }
+    }
+
+    /// An engine's error while reading a file.
+    pub fn unreadable(role: &str, path: &str, error: DataFusionError) -> Self {
+        let error = match exhausted(error) {
+            Ok(exhausted) => return exhausted,
+            Err(error) => error,
+        };
+        if let Some(io) = io_error(&error) {
+            return Self::of_io(role, path, "read", io);
+        }
+        let reason = error.find_root().strip_backtrace();
+        let reason = reason.lines().next().unwrap_or_default().trim_end_matches('.').to_owned();
+        let hint =
+            "check that the file is complete and of the format that its name tells, or give the input a `format`";
+        Self::Unreadable {
+            role: role.to_owned(),
+            path: path.to_owned(),
+            reason: format!("cannot be read: {reason}"),
+            hint: hint.to_owned(),
+            source: Some(Box::new(error)),
+        }
+    }
+
+    /// The system's error about a path that is read.
+    pub fn of_io(role: &str, path: &str, action: &'static str, error: io::Error) -> Self {
+        let (role, path) = (role.to_owned(), path.to_owned());
+        match error.kind() {
+            io::ErrorKind::NotFound => {
+                let hint = "check the path; relative ones start from the folder of component.yaml".to_owned();
+                Self::NotFound { role, path, hint }
+            }
+            io::ErrorKind::PermissionDenied => Self::Denied { role, path, action, source: error },
+            _ => {
+                let hint = "check that it is there and can be read".to_owned();
+                Self::Unreadable { role, path, reason: error.to_string(), hint, source: None }
+            }
+        }
+    }
+}
+
+impl From<PlanError> for EngineError {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Component(error) => Self::Component(error),
+            other => Self::Plan(other),
+        }
+    }
+}
+
+/// The error as one of a limit, or itself again.
+fn exhausted(error: DataFusionError) -> Result<EngineError, DataFusionError> {
+    if let DataFusionError::ResourcesExhausted(message) = error.find_root() {
+        let message = message.lines().next().unwrap_or_default().trim_end_matches(['.', ':']).to_owned();
+        return Ok(EngineError::Exhausted { message: format!("memory ran out: {message}"), source: Box::new(error) });
+    }
+    let full = io_error(&error)
+        .is_some_and(|io| matches!(io.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded));
+    if full {
+        let message = "the disk for temporary files is full".to_owned();
+        return Ok(EngineError::Exhausted { message, source: Box::new(error) });
+    }
+    Err(error)
+}
+
+/// The system's error at the root of an engine's.
+fn io_error(error: &DataFusionError) -> Option<io::Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<io::Error>()
+            && io.raw_os_error().is_some()
+        {
+            return io.raw_os_error().map(io::Error::from_raw_os_error);
+        }
+        cause = error.source();
+    }
+    None
+}

@@ -1,0 +1,172 @@
+//! Folds the scored batches, as they pass by, into the numbers of the run report.
+
+use datafusion::arrow::array::{Array, AsArray, Float64Array, Int64Array, RecordBatch};
+use datafusion::arrow::compute;
+use datafusion::arrow::datatypes::{Float64Type, Int64Type};
+use datafusion::error::{DataFusionError, Result};
+
+use super::report::ScoreSummary;
+use crate::component::Component;
+use crate::plan::{Planner, names};
+use crate::scorecard::InputName;
+
+/// Steps of the histogram that the median comes from.
+const STEPS: usize = 100_000;
+
+/// What an input contributed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InputTally {
+    /// Rows that counted.
+    pub rows: u64,
+    /// Customers.
+    pub customers: u64,
+    /// Customers that no other input has.
+    pub alone: u64,
+}
+
+/// What a component came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ComponentTally {
+    /// Customers with data.
+    pub with_data: u64,
+    /// Sum of their scores.
+    pub sum: f64,
+}
+
+/// Numbers of a run so far.
+pub struct Fold {
+    inputs: Vec<InputName>,
+    components: Vec<String>,
+    range: (f64, f64),
+    histogram: Vec<(u64, f64)>,
+    sum: f64,
+    extremes: (f64, f64),
+    /// Customers.
+    pub customers: u64,
+    /// Customers per category, worst first.
+    pub categories: Vec<(String, u64)>,
+    /// Customers at churn risk.
+    pub churn_risks: u64,
+    /// Customers that are expansion opportunities.
+    pub expansion_opportunities: u64,
+    /// One for each input, in the plan's order.
+    pub by_input: Vec<InputTally>,
+    /// One for each component, in scorecard order.
+    pub by_component: Vec<ComponentTally>,
+}
+
+impl Fold {
+    /// Nothing folded yet.
+    pub fn new(component: &Component, planner: &Planner<'_>) -> Self {
+        let card = component.scorecard();
+        let inputs: Vec<InputName> = planner.bound.inputs.keys().copied().collect();
+        Self {
+            by_input: vec![InputTally::default(); inputs.len()],
+            inputs,
+            components: card.components.iter().map(names::raw).collect(),
+            range: (card.min_health_score, card.max_health_score),
+            histogram: vec![(0, 0.0); STEPS + 1],
+            sum: 0.0,
+            extremes: (f64::INFINITY, f64::NEG_INFINITY),
+            customers: 0,
+            categories: card.risk_categories.names().into_iter().map(|name| (name.to_owned(), 0)).collect(),
+            churn_risks: 0,
+            expansion_opportunities: 0,
+            by_component: vec![ComponentTally::default(); card.components.len()],
+        }
+    }
+
+    /// Takes a batch in.
+    ///
+    /// # Errors
+    /// Where the batch is not of the plan that the fold was made for.
+    pub fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.customers += batch.num_rows() as u64;
+        self.add_scores(column(batch, "health_score")?.as_primitive_opt::<Float64Type>().ok_or_else(wrong)?);
+        let flags =
+            |name| -> Result<u64> { Ok(column(batch, name)?.as_boolean_opt().ok_or_else(wrong)?.true_count() as u64) };
+        self.churn_risks += flags("is_churn_risk")?;
+        self.expansion_opportunities += flags("is_expansion_opportunity")?;
+        let categories = column(batch, "risk_category")?.as_string_opt::<i32>().ok_or_else(wrong)?;
+        for name in categories.iter().flatten() {
+            if let Some((_, count)) = self.categories.iter_mut().find(|(known, _)| known == name) {
+                *count += 1;
+            }
+        }
+        self.add_inputs(batch)?;
+        for (tally, name) in self.by_component.iter_mut().zip(&self.components) {
+            let scores = column(batch, name)?.as_primitive_opt::<Float64Type>().ok_or_else(wrong)?;
+            tally.with_data += (scores.len() - scores.null_count()) as u64;
+            tally.sum += compute::sum(scores).unwrap_or(0.0);
+        }
+        Ok(())
+    }
+
+    fn add_scores(&mut self, scores: &Float64Array) {
+        let (lowest, highest) = self.range;
+        for score in scores.iter().flatten() {
+            self.sum += score;
+            self.extremes = (self.extremes.0.min(score), self.extremes.1.max(score));
+            #[allow(clippy::cast_precision_loss, reason = "the number of steps is small")]
+            let place = (score - lowest) / (highest - lowest) * STEPS as f64;
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "scores are clipped to the range"
+            )]
+            let step = &mut self.histogram[(place as usize).min(STEPS)];
+            *step = (step.0 + 1, step.1 + score);
+        }
+    }
+
+    fn add_inputs(&mut self, batch: &RecordBatch) -> Result<()> {
+        let counts = self
+            .inputs
+            .iter()
+            .map(|name| column(batch, &names::rows(*name))?.as_primitive_opt::<Int64Type>().ok_or_else(wrong))
+            .collect::<Result<Vec<&Int64Array>>>()?;
+        for (tally, counts) in self.by_input.iter_mut().zip(&counts) {
+            tally.rows += u64::try_from(compute::sum(*counts).unwrap_or(0)).unwrap_or(0);
+            tally.customers += (counts.len() - counts.null_count()) as u64;
+        }
+        for row in 0..batch.num_rows() {
+            let mut having = counts.iter().enumerate().filter(|(_, counts)| counts.is_valid(row));
+            if let (Some((at, _)), None) = (having.next(), having.next()) {
+                self.by_input[at].alone += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Mean, median and extremes of health_score.
+    pub fn scores(&self) -> Option<ScoreSummary> {
+        if self.customers == 0 {
+            return None;
+        }
+        #[allow(clippy::cast_precision_loss, reason = "customers are far fewer than 2^53")]
+        let mean = self.sum / self.customers as f64;
+        let middle = (self.at((self.customers - 1) / 2) + self.at(self.customers / 2)) / 2.0;
+        Some(ScoreSummary { mean, median: middle, min: self.extremes.0, max: self.extremes.1 })
+    }
+
+    /// About the score of the customer at a place in the order of scores: the mean of those in its step.
+    fn at(&self, place: u64) -> f64 {
+        let mut before = 0;
+        for (count, sum) in &self.histogram {
+            before += count;
+            if before > place {
+                #[allow(clippy::cast_precision_loss, reason = "customers are far fewer than 2^53")]
+                return sum / *count as f64;
+            }
+        }
+        f64::NAN
+    }
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a dyn Array> {
+    batch.column_by_name(name).map(AsRef::as_ref).ok_or_else(wrong)
+}
+
+fn wrong() -> DataFusionError {
+    DataFusionError::Internal("a batch does not have the columns of its plan".to_owned())
+}

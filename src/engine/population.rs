@@ -1,0 +1,123 @@
+//! Statistics of the population: pinned, recorded by an earlier output, told by footers, or found in a pass of their own.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+
+use datafusion::common::ScalarValue;
+use datafusion::execution::session_state::SessionState;
+use parquet::file::reader::FileReader;
+use parquet::file::serialized_reader::SerializedFileReader;
+
+use super::EngineError;
+use super::footer::plain_column;
+use super::profile::{Profile, number};
+use super::publish::keys;
+use super::{query, source};
+use crate::component::{Component, ComponentError, PinnedStatistics, Population, check_pinned};
+use crate::plan::bind::{BoundField, BoundInput};
+use crate::plan::input::Window;
+use crate::plan::population::{self, Wanted};
+use crate::plan::{Bound, Statistics};
+use crate::scorecard::{Aggregate, InputName, Statistic};
+
+/// The pinned statistics of a component.
+///
+/// # Errors
+/// Where an earlier output is named that is not there or recorded nothing.
+pub fn pinned(component: &Component) -> Result<PinnedStatistics, EngineError> {
+    let path = match component.population() {
+        Population::FromRun => return Ok(PinnedStatistics::new()),
+        Population::Pinned(values) => return Ok(values.clone()),
+        Population::FromOutput(path) => source::resolve(component.base_dir(), path),
+    };
+    let role = "population";
+    let unreadable = |reason: String| EngineError::Unreadable {
+        role: role.to_owned(),
+        path: path.clone(),
+        reason,
+        hint: "name an earlier output of this component, or give the statistics as a mapping".to_owned(),
+        source: None,
+    };
+    let file = File::open(&path).map_err(|error| EngineError::of_io(role, &path, "read", error))?;
+    let reader = SerializedFileReader::new(file).map_err(|error| unreadable(format!("cannot be read: {error}")))?;
+    let metadata = reader.metadata().file_metadata().key_value_metadata();
+    let recorded = metadata.into_iter().flatten().find(|pair| pair.key == keys::POPULATION);
+    let Some(text) = recorded.and_then(|pair| pair.value.as_ref()) else {
+        return Err(unreadable("records no population statistics".to_owned()));
+    };
+    let values: PinnedStatistics = serde_json::from_str(text)
+        .map_err(|error| unreadable(format!("its population statistics cannot be read: {error}")))?;
+    let mut problems = Vec::new();
+    check_pinned(&values, component.scorecard(), &mut |_, message, hint| {
+        let message = format!("the statistics that {path} recorded do not fit: {message}");
+        problems.push(component.problem("population", message, hint));
+    });
+    if problems.is_empty() { Ok(values) } else { Err(ComponentError::new(problems).into()) }
+}
+
+/// All statistics that the scorecard needs of the connected inputs.
+///
+/// # Errors
+/// Where an input cannot be read.
+pub async fn find(
+    pinned: &PinnedStatistics,
+    bound: &Bound,
+    profiles: &BTreeMap<InputName, Profile>,
+    window: Window,
+    state: &SessionState,
+) -> Result<Statistics, EngineError> {
+    let mut found = Statistics::default();
+    for (name, input) in &bound.inputs {
+        for field in &input.fields {
+            for statistic in field.indicator.scale.statistics() {
+                if let Some(value) = look_up(pinned, field, statistic) {
+                    found.set(field, statistic, Some(value));
+                } else if let Some(profile) = profiles.get(name)
+                    && let Some(value) = told_by_footer(input, field, statistic, profile)
+                {
+                    found.set(field, statistic, Some(value));
+                }
+            }
+        }
+        let wanted = population::wanted(input, &found);
+        if wanted.is_empty() {
+            continue;
+        }
+        let plan = population::plan(input, window, &wanted)
+            .map_err(|error| EngineError::internal("planning the population statistics", error))?;
+        let role = format!("input `{name}`");
+        let row = query::single_row(state, &plan)
+            .await
+            .map_err(|error| EngineError::unreadable(&role, &input.table.path, error))?;
+        for (wanted, value) in wanted.iter().zip(&row) {
+            match (wanted, value) {
+                (Wanted::Count(at), value) => found.set_count(&input.fields[*at], number(value)),
+                (Wanted::Statistic(at, statistic), ScalarValue::Float64(value)) => {
+                    found.set(&input.fields[*at], *statistic, value.filter(|value| value.is_finite()));
+                }
+                (Wanted::Statistic(at, statistic), _) => found.set(&input.fields[*at], *statistic, None),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A pinned statistic.
+pub fn look_up(pinned: &PinnedStatistics, field: &BoundField, statistic: Statistic) -> Option<f64> {
+    let statistics = pinned.get(&field.component.name)?.get(&field.indicator.name)?;
+    statistics.iter().find(|(name, _)| Statistic::parse(name) == Some(statistic)).map(|(_, value)| *value)
+}
+
+/// The least of all customers' least values is the column's least value; likewise the largest.
+fn told_by_footer(input: &BoundInput, field: &BoundField, statistic: Statistic, profile: &Profile) -> Option<f64> {
+    let column = plain_column(&field.reading.as_ref()?.expr)?;
+    if !profile.keeps_every_row(input) {
+        return None;
+    }
+    let (min, max) = profile.footer.extremes(column)?;
+    match (field.indicator.aggregate, statistic) {
+        (Aggregate::Min, Statistic::Min) => Some(min),
+        (Aggregate::Max, Statistic::Max) => Some(max),
+        _ => None,
+    }
+}

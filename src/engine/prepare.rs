@@ -1,0 +1,154 @@
+//! From a component to everything a plan needs: tables opened and bound, rows profiled, statistics found.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use datafusion::execution::session_state::SessionState;
+
+use super::profile::Profile;
+use super::report::{Event, Stage, StageReport};
+use super::source::{Opened, Source, resolve};
+use super::{EngineError, Observer, population};
+use crate::component::{Component, Format, PinnedStatistics};
+use crate::plan::input::Window;
+use crate::plan::{Bound, Planner, Statistics, bind};
+use crate::scorecard::InputName;
+
+/// Times the stages of a run and tells of each.
+pub struct Stages<'a> {
+    observer: &'a Observer,
+    /// Stages that have ended.
+    pub ended: Vec<StageReport>,
+    current: Option<(Stage, Instant)>,
+}
+
+impl<'a> Stages<'a> {
+    /// No stage yet.
+    pub fn new(observer: &'a Observer) -> Self {
+        Self { observer, ended: Vec::new(), current: None }
+    }
+
+    /// Ends the current stage and begins another.
+    pub fn begin(&mut self, stage: Stage) {
+        self.end();
+        (self.observer)(Event::Started(stage));
+        self.current = Some((stage, Instant::now()));
+    }
+
+    /// Ends the current stage.
+    pub fn end(&mut self) {
+        if let Some((stage, since)) = self.current.take() {
+            self.ended.push(StageReport { stage, elapsed: since.elapsed() });
+        }
+    }
+}
+
+/// A component with its tables open.
+pub struct Opening {
+    /// Tables and columns.
+    pub bound: Bound,
+    /// Number and size of the files, by input.
+    pub files: BTreeMap<InputName, (u64, u64)>,
+    /// What was missing, though no error.
+    pub warnings: Vec<String>,
+}
+
+/// Opens a component's inputs and history and checks that they fit.
+///
+/// # Errors
+/// Whatever is wrong with an input, or with the component in the light of its inputs.
+pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionState) -> Result<Opening, EngineError> {
+    let (mut tables, mut files, mut warnings) = (BTreeMap::new(), BTreeMap::new(), component.warnings().to_vec());
+    for (name, input) in component.inputs() {
+        let path = resolve(component.base_dir(), &input.path);
+        let role = format!("input `{name}`");
+        let source = Source { role: &role, path: &path, format: input.format, key: input.key.as_deref() };
+        let Opened { table, files: count, bytes } = source.open(state).await?;
+        tables.insert(*name, table);
+        files.insert(*name, (count, bytes));
+    }
+    let mut history = None;
+    if let Some(path) = component.history() {
+        let path = resolve(component.base_dir(), path);
+        let source = Source { role: "history", path: &path, format: Format::of_path(&path), key: None };
+        match source.open(state).await {
+            Ok(opened) => history = Some(opened.table),
+            // The first run of an asset has no earlier materialization.
+            Err(EngineError::NotFound { path, .. }) => {
+                warnings.push(format!("history: there is nothing at {path} yet; the trend columns are null"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let bound = bind(component, &tables, history, state, as_of)?;
+    warnings.extend(bound.inputs.values().filter(|input| input.fields.iter().all(|f| f.reading.is_none())).map(
+        |input| {
+            let fields: Vec<&str> = input.fields.iter().map(|f| f.indicator.field.as_str()).collect();
+            format!(
+                "input `{}` has none of the scorecard's fields ({}); map them under `inputs.{}.fields`",
+                input.name,
+                fields.join(", "),
+                input.name
+            )
+        },
+    ));
+    Ok(Opening { bound, files, warnings })
+}
+
+/// Everything that a plan needs.
+pub struct Prepared {
+    /// Tables, files and warnings.
+    pub opening: Opening,
+    /// Counts of rows, by input.
+    pub profiles: BTreeMap<InputName, Profile>,
+    /// Statistics that `population:` gave.
+    pub pinned: PinnedStatistics,
+    /// All statistics.
+    pub statistics: Statistics,
+    /// End of the analysis period.
+    pub as_of: DateTime<Utc>,
+    /// Start of the run.
+    pub calculated_at: DateTime<Utc>,
+}
+
+impl Prepared {
+    /// Opens, profiles and finds statistics.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the component or its inputs.
+    pub async fn new(
+        component: &Component,
+        as_of: Option<DateTime<Utc>>,
+        state: &SessionState,
+        stages: &mut Stages<'_>,
+    ) -> Result<Self, EngineError> {
+        let calculated_at = Utc::now();
+        let as_of = as_of.unwrap_or(calculated_at);
+        let window = Window { as_of, days: component.scorecard().analysis_period_days };
+        stages.begin(Stage::Open);
+        let opening = open(component, as_of, state).await?;
+        let pinned = population::pinned(component)?;
+        stages.begin(Stage::Profile);
+        let mut profiles = BTreeMap::new();
+        for (name, input) in &opening.bound.inputs {
+            profiles.insert(*name, Profile::of(input, window, state).await?);
+        }
+        stages.begin(Stage::Population);
+        let statistics = population::find(&pinned, &opening.bound, &profiles, window, state).await?;
+        Ok(Self { opening, profiles, pinned, statistics, as_of, calculated_at })
+    }
+
+    /// What makes the plan.
+    pub fn planner<'a>(&'a self, component: &'a Component, state: &'a SessionState, explain: bool) -> Planner<'a> {
+        Planner {
+            component,
+            bound: &self.opening.bound,
+            statistics: &self.statistics,
+            state,
+            as_of: self.as_of,
+            calculated_at: self.calculated_at,
+            explain,
+        }
+    }
+}

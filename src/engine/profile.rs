@@ -1,0 +1,94 @@
+//! How many rows an input has and what becomes of them, from the files' statistics where they tell.
+
+use datafusion::common::ScalarValue;
+use datafusion::execution::session_state::SessionState;
+
+use super::EngineError;
+use super::footer::{Footer, plain_column};
+use super::query;
+use super::report::Dropped;
+use crate::plan::bind::BoundInput;
+use crate::plan::input::Window;
+use crate::plan::profile::{self, Count};
+
+/// What is known of an input's rows.
+pub struct Profile {
+    counts: Vec<(Count, u64)>,
+    /// The files' statistics, for whoever else needs them.
+    pub footer: Footer,
+}
+
+impl Profile {
+    /// Counts an input's rows.
+    ///
+    /// # Errors
+    /// Where the input cannot be read.
+    pub async fn of(input: &BoundInput, window: Window, state: &SessionState) -> Result<Self, EngineError> {
+        let role = format!("input `{}`", input.name);
+        let unreadable = |error| EngineError::unreadable(&role, &input.table.path, error);
+        let internal = |error| EngineError::internal("planning the profile", error);
+        let footer = Footer::read(input, state).await.map_err(unreadable)?;
+        let (mut counts, mut open) = (Vec::new(), Vec::new());
+        for count in profile::possible(input).map_err(internal)? {
+            let told = match count {
+                Count::Rows => footer.rows(),
+                Count::NoKey => footer.rows_without_key(&input.key_column),
+                Count::Values(at) => {
+                    let reading = input.fields[at].reading.as_ref();
+                    let Some(column) = reading.and_then(|reading| plain_column(&reading.expr)) else { continue };
+                    footer.values(column)
+                }
+                Count::NoTimestamp | Count::OutsidePeriod | Count::Filtered | Count::Unparsable(_) => None,
+            };
+            match told {
+                Some(told) => counts.push((count, told)),
+                None => open.push(count),
+            }
+        }
+        if !open.is_empty() {
+            let plan = profile::plan(input, window, &open).map_err(internal)?;
+            let row = query::single_row(state, &plan).await.map_err(unreadable)?;
+            counts.extend(open.into_iter().zip(row.iter().map(number)));
+        }
+        Ok(Self { counts, footer })
+    }
+
+    /// One of the counts; `None` where it does not apply to the input.
+    pub fn count(&self, wanted: Count) -> Option<u64> {
+        self.counts.iter().find(|(count, _)| *count == wanted).map(|(_, number)| *number)
+    }
+
+    /// Rows of the files.
+    pub fn rows(&self) -> u64 {
+        self.count(Count::Rows).unwrap_or(0)
+    }
+
+    /// Rows that do not count, by reason.
+    pub fn dropped(&self) -> Vec<Dropped> {
+        let reasons = [
+            (Count::NoKey, "null or blank key"),
+            (Count::NoTimestamp, "no readable timestamp"),
+            (Count::OutsidePeriod, "outside the analysis period"),
+            (Count::Filtered, "not selected by `where`"),
+        ];
+        let counted = reasons.into_iter().filter_map(|(count, reason)| Some((reason, self.count(count)?)));
+        counted
+            .filter(|(_, rows)| *rows > 0)
+            .map(|(reason, rows)| Dropped { reason: reason.to_owned(), rows })
+            .collect()
+    }
+
+    /// Whether every row counts.
+    pub fn keeps_every_row(&self, input: &BoundInput) -> bool {
+        input.timestamp.is_none() && input.filter.is_none() && self.count(Count::NoKey) == Some(0)
+    }
+}
+
+/// A count; sums over no rows are null.
+pub fn number(value: &ScalarValue) -> u64 {
+    match value {
+        ScalarValue::Int64(Some(number)) => u64::try_from(*number).unwrap_or(0),
+        ScalarValue::UInt64(Some(number)) => *number,
+        _ => 0,
+    }
+}

@@ -1,0 +1,175 @@
+//! Inputs: from a path, folder or glob to a table with a schema.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::default_table_source::provider_as_source;
+use datafusion::datasource::file_format::FileFormat;
+use datafusion::datasource::file_format::arrow::ArrowFormat;
+use datafusion::datasource::file_format::csv::CsvFormat;
+use datafusion::datasource::file_format::json::JsonFormat;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::execution::session_state::SessionState;
+use futures::TryStreamExt;
+use url::Url;
+
+use super::EngineError;
+use crate::component::{Format, suggest};
+use crate::plan::Table;
+use crate::plan::bind::KEY_ALIASES;
+
+/// A table that was opened, and what it is made of.
+pub struct Opened {
+    /// For plans.
+    pub table: Table,
+    /// Number of files.
+    pub files: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+}
+
+/// What is to be opened.
+pub struct Source<'a> {
+    /// What the path is for, such as ``input `usage` ``.
+    pub role: &'a str,
+    /// The path, absolute or relative to the working directory.
+    pub path: &'a str,
+    /// Format of the files.
+    pub format: Format,
+    /// Column that holds the key, where it was named.
+    pub key: Option<&'a str>,
+}
+
+/// A path of component.yaml as seen from the working directory.
+pub fn resolve(base: &Path, path: &str) -> String {
+    if path.contains("://") || Path::new(path).is_absolute() || base.as_os_str().is_empty() {
+        return path.to_owned();
+    }
+    base.join(path).display().to_string()
+}
+
+impl Source<'_> {
+    /// Opens the files and reads their schema.
+    ///
+    /// # Errors
+    /// Where nothing is there, it may not be read, or is not of its format.
+    pub async fn open(&self, state: &SessionState) -> Result<Opened, EngineError> {
+        let unreadable = |error| EngineError::unreadable(self.role, self.path, error);
+        let (url, ending) = self.locate()?;
+        let store = state.runtime_env().object_store(&url).map_err(unreadable)?;
+        let listed = url.list_all_files(state, store.as_ref(), &ending).await.map_err(unreadable)?;
+        let files: Vec<_> = listed.try_collect().await.map_err(unreadable)?;
+        if files.is_empty() {
+            let hint = match ending.as_str() {
+                "" => "no file matches; check the pattern".to_owned(),
+                ending => format!("the folder has no file whose name ends in {ending}"),
+            };
+            return Err(self.not_found(hint));
+        }
+        let options = ListingOptions::new(self.file_format()).with_file_extension(ending);
+        let schema = options.infer_schema(state, &url).await.map_err(unreadable)?;
+        let schema = self.keep_key_text(schema);
+        let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(schema);
+        let table = ListingTable::try_new(config).map_err(unreadable)?;
+        Ok(Opened {
+            table: Table { path: self.path.to_owned(), source: provider_as_source(Arc::new(table)) },
+            files: files.len() as u64,
+            bytes: files.iter().map(|file| file.size).sum(),
+        })
+    }
+
+    /// Where the files are, and what their names end in.
+    fn locate(&self) -> Result<(ListingTableUrl, String), EngineError> {
+        let path = match self.path.split_once("://") {
+            Some(("file", _)) => match Url::parse(self.path).map(|url| url.to_file_path()) {
+                Ok(Ok(path)) => path,
+                _ => return Err(self.not_found("a file URI looks like file:///folder/name.parquet".to_owned())),
+            },
+            Some((scheme, _)) => {
+                let (role, path) = (self.role.to_owned(), self.path.to_owned());
+                return Err(EngineError::Scheme { role, path, scheme: scheme.to_owned() });
+            }
+            None => PathBuf::from(self.path),
+        };
+        let path = std::path::absolute(&path).map_err(|e| EngineError::of_io(self.role, self.path, "read", e))?;
+        let url = match std::fs::metadata(&path) {
+            Ok(found) if found.is_dir() => Url::from_directory_path(&path).map(|url| (url, self.ending().to_owned())),
+            // Opened once here, so that a file that may not be read is told as such.
+            Ok(_) => match std::fs::File::open(&path) {
+                Ok(_) => Url::from_file_path(&path).map(|url| (url, String::new())),
+                Err(error) => return Err(EngineError::of_io(self.role, self.path, "read", error)),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.path.contains(['*', '?', '[']) => {
+                let pattern = path.display().to_string();
+                let url = ListingTableUrl::parse(&pattern);
+                return Ok((url.map_err(|e| EngineError::unreadable(self.role, self.path, e))?, String::new()));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(self.not_found(near(&path))),
+            Err(error) => return Err(EngineError::of_io(self.role, self.path, "read", error)),
+        };
+        let Ok((url, ending)) = url else {
+            return Err(self.not_found("the path cannot be made absolute".to_owned()));
+        };
+        let url = ListingTableUrl::try_new(url, None).map_err(|e| EngineError::unreadable(self.role, self.path, e))?;
+        Ok((url, ending))
+    }
+
+    fn not_found(&self, hint: String) -> EngineError {
+        EngineError::NotFound { role: self.role.to_owned(), path: self.path.to_owned(), hint }
+    }
+
+    fn ending(&self) -> &'static str {
+        match self.format {
+            Format::Parquet => ".parquet",
+            Format::Arrow => ".arrow",
+            Format::Csv => ".csv",
+            Format::Json => ".json",
+        }
+    }
+
+    fn file_format(&self) -> Arc<dyn FileFormat> {
+        // Text formats tell no types: all rows are looked at, so that a late one cannot break an early guess.
+        match self.format {
+            Format::Parquet => Arc::new(ParquetFormat::default()),
+            Format::Arrow => Arc::new(ArrowFormat),
+            Format::Csv => Arc::new(CsvFormat::default().with_schema_infer_max_rec(usize::MAX)),
+            Format::Json => Arc::new(JsonFormat::default().with_schema_infer_max_rec(usize::MAX)),
+        }
+    }
+
+    /// In CSV the key stays the text it is: `007` is not 7.
+    fn keep_key_text(&self, schema: SchemaRef) -> SchemaRef {
+        if self.format != Format::Csv {
+            return schema;
+        }
+        let has = |name: &&str| schema.field_with_name(name).is_ok();
+        let Some(key) = self.key.into_iter().chain(KEY_ALIASES).find(has) else { return schema };
+        let field = |field: &Arc<Field>| match field.name() == key {
+            true => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)),
+            false => field.clone(),
+        };
+        Arc::new(Schema::new_with_metadata(
+            schema.fields().iter().map(field).collect::<Vec<_>>(),
+            schema.metadata().clone(),
+        ))
+    }
+}
+
+/// A hint at what is there instead.
+fn near(path: &Path) -> String {
+    let fallback = "check the path; relative ones start from the folder of component.yaml".to_owned();
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return fallback };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return format!(
+            "the folder {} is not there either; relative paths start from component.yaml's",
+            folder.display()
+        );
+    };
+    let names: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    match suggest(&name.to_string_lossy(), names.iter().map(String::as_str)) {
+        Some(hint) if hint.starts_with("did you mean") => hint,
+        _ => fallback,
+    }
+}

@@ -1,0 +1,164 @@
+//! Makes the run report from what was prepared and folded, with warnings and hints.
+
+use super::RunRequest;
+use super::fold::Fold;
+use super::population;
+use super::prepare::Prepared;
+use super::report::{
+    ComponentReport, FieldOrigin, FieldReport, InputReport, OutputReport, RunReport, ScoreSummary, StatisticReport,
+};
+use crate::component::Component;
+use crate::plan::bind::{BoundField, BoundInput, Origin};
+use crate::plan::profile::Count;
+use crate::scorecard::{MissingComponent, Statistic};
+
+/// Scores this near to the neutral 50 say little.
+const NEAR_NEUTRAL: f64 = 5.0;
+
+/// The report of a run.
+pub fn of(
+    component: &Component,
+    request: &RunRequest,
+    prepared: &Prepared,
+    fold: &Fold,
+    output: OutputReport,
+) -> RunReport {
+    let inputs = inputs(prepared, fold);
+    let mut warnings = prepared.opening.warnings.clone();
+    warnings.extend(inputs.iter().flat_map(|input| unparsable(input)));
+    RunReport {
+        run_id: request.run_id.clone(),
+        asset_name: component.asset().name.clone(),
+        component_version: env!("CARGO_PKG_VERSION").to_owned(),
+        scorecard_name: component.scorecard_name().to_owned(),
+        scorecard_hash: component.scorecard_hash().to_owned(),
+        as_of: prepared.as_of,
+        calculated_at: prepared.calculated_at,
+        output,
+        customers: fold.customers,
+        scores: fold.scores(),
+        categories: fold.categories.clone(),
+        churn_risks: fold.churn_risks,
+        expansion_opportunities: fold.expansion_opportunities,
+        hints: hints(fold, &inputs),
+        inputs,
+        components: components(component, fold),
+        population: statistics(prepared),
+        warnings,
+        stages: Vec::new(),
+    }
+}
+
+fn inputs(prepared: &Prepared, fold: &Fold) -> Vec<InputReport> {
+    let inputs = prepared.opening.bound.inputs.iter().zip(&fold.by_input);
+    inputs
+        .map(|((name, input), tally)| {
+            let (files, bytes) = prepared.opening.files.get(name).copied().unwrap_or_default();
+            let profile = prepared.profiles.get(name);
+            let count = |wanted| profile.and_then(|profile| profile.count(wanted));
+            InputReport {
+                name: *name,
+                path: input.table.path.clone(),
+                files,
+                bytes,
+                rows_read: profile.map_or(tally.rows, |profile| profile.rows()),
+                rows_kept: tally.rows,
+                dropped: profile.map(|profile| profile.dropped()).unwrap_or_default(),
+                customers: tally.customers,
+                duplicates_merged: tally.rows.saturating_sub(tally.customers),
+                unmatched: tally.alone,
+                key: input.key_column.clone(),
+                fields: fields(input, |wanted| count(wanted)),
+            }
+        })
+        .collect()
+}
+
+/// Where an input's indicators get their values.
+pub fn fields(input: &BoundInput, count: impl Fn(Count) -> Option<u64>) -> Vec<FieldReport> {
+    let field = |(at, field): (usize, &BoundField)| FieldReport {
+        component: field.component.name.clone(),
+        indicator: field.indicator.name.clone(),
+        field: field.indicator.field.clone(),
+        origin: match &field.origin {
+            Origin::Column(name) if *name == field.indicator.field => FieldOrigin::Column,
+            Origin::Column(name) => FieldOrigin::Alias(name.clone()),
+            Origin::Expression(sql) => FieldOrigin::Expression(sql.clone()),
+            Origin::Absent => FieldOrigin::Absent,
+        },
+        unparsable: count(Count::Unparsable(at)).unwrap_or(0),
+        no_data: field.reading.is_none() || count(Count::Values(at)) == Some(0),
+    };
+    input.fields.iter().enumerate().map(field).collect()
+}
+
+fn unparsable(input: &InputReport) -> Vec<String> {
+    let bad = input.fields.iter().filter(|field| field.unparsable > 0);
+    bad.map(|field| {
+        let values = if field.unparsable == 1 { "1 value" } else { &format!("{} values", field.unparsable) };
+        format!("input `{}`: {values} of `{}` cannot be read as a number and count as missing", input.name, field.field)
+    })
+    .collect()
+}
+
+fn components(component: &Component, fold: &Fold) -> Vec<ComponentReport> {
+    let card = component.scorecard();
+    let report = |(part, tally): (&crate::scorecard::ScoreComponent, &super::fold::ComponentTally)| ComponentReport {
+        name: part.name.clone(),
+        weight: part.weight,
+        share: card.share(part),
+        with_data: tally.with_data,
+        missing: fold.customers.saturating_sub(tally.with_data),
+        #[allow(clippy::cast_precision_loss, reason = "customers are far fewer than 2^53")]
+        mean: (tally.with_data > 0).then(|| tally.sum / tally.with_data as f64),
+    };
+    card.components.iter().zip(&fold.by_component).map(report).collect()
+}
+
+fn statistics(prepared: &Prepared) -> Vec<StatisticReport> {
+    let inputs = prepared.opening.bound.inputs.values();
+    let pinned = |component: &str, indicator: &str, statistic: Statistic| {
+        let mut fields = inputs.clone().flat_map(|input| &input.fields);
+        let field = fields.find(|f| f.component.name == component && f.indicator.name == indicator);
+        field.is_some_and(|field| population::look_up(&prepared.pinned, field, statistic).is_some())
+    };
+    let report = |(component, indicator, statistic, value): (&str, &str, Statistic, Option<f64>)| StatisticReport {
+        component: component.to_owned(),
+        indicator: indicator.to_owned(),
+        statistic: statistic.to_string(),
+        value,
+        pinned: pinned(component, indicator, statistic),
+    };
+    prepared.statistics.iter().map(report).collect()
+}
+
+fn hints(fold: &Fold, inputs: &[InputReport]) -> Vec<String> {
+    let mut hints = Vec::new();
+    if let Some(ScoreSummary { min, max, .. }) = fold.scores() {
+        let neutral = MissingComponent::NEUTRAL;
+        if fold.customers > 1 && min >= neutral - NEAR_NEUTRAL && max <= neutral + NEAR_NEUTRAL {
+            hints.push(
+                "all scores are near 50: most components count as missing; see which fields were not found".to_owned(),
+            );
+        }
+    } else {
+        hints.push("the table is empty: no input has a row that counts".to_owned());
+    }
+    if fold.churn_risks * 2 > fold.customers {
+        hints.push(format!(
+            "{} of {} customers are at churn risk: check `churn_risk_threshold`, `analysis_period_days` and `--as-of`",
+            fold.churn_risks, fold.customers
+        ));
+    }
+    for input in inputs {
+        if input.rows_read > 0 && input.rows_kept == 0 {
+            hints.push(format!("input `{}`: none of its {} rows count", input.name, input.rows_read));
+        } else if inputs.len() > 1 && input.customers > 0 && input.unmatched == input.customers {
+            hints.push(format!(
+                "input `{}`: none of its keys (`{}`) is in another input: is it the same kind of id?",
+                input.name, input.key
+            ));
+        }
+    }
+    hints
+}

@@ -1,0 +1,297 @@
+//! Ties a component to the schemas of its inputs: which column is what, every name and type checked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::common::{Column, ScalarValue};
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::{Expr, TableSource, lit};
+
+use super::clean;
+use super::error::PlanError;
+use super::expression::{AS_OF, Fault, Scope, Typed, columns_of};
+use crate::component::{Component, ComponentError, Input, Problem, suggest};
+use crate::scorecard::{Aggregate, Indicator, InputName, ScoreComponent};
+
+/// Columns that are taken for the key where none is named, in order of preference.
+pub const KEY_ALIASES: [&str; 4] = ["customer_id", "id", "user_id", "account_id"];
+
+/// A table that was opened.
+#[derive(Clone)]
+pub struct Table {
+    /// Its path, for messages.
+    pub path: String,
+    /// What a plan scans.
+    pub source: Arc<dyn TableSource>,
+}
+
+/// An input whose columns are known to fit the component.
+pub struct BoundInput {
+    /// Which input.
+    pub name: InputName,
+    /// The table.
+    pub table: Table,
+    /// Name of the key column.
+    pub key_column: String,
+    /// The key as trimmed text.
+    pub key: Expr,
+    /// The timestamp of a row, where the input has one.
+    pub timestamp: Option<Expr>,
+    /// The predicate of `where:`.
+    pub filter: Option<Expr>,
+    /// One for each of the scorecard's indicators that read this input, in scorecard order.
+    pub fields: Vec<BoundField>,
+}
+
+/// Where the values of an indicator come from.
+pub struct BoundField {
+    /// The component.
+    pub component: ScoreComponent,
+    /// The indicator.
+    pub indicator: Indicator,
+    /// What was found.
+    pub origin: Origin,
+    /// How to read it; `None` where the input does not have it.
+    pub reading: Option<Typed>,
+}
+
+/// What supplies a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The column of the field's name, or under one of its aliases.
+    Column(String),
+    /// SQL of `fields:`.
+    Expression(String),
+    /// Nothing.
+    Absent,
+}
+
+/// A component with its tables.
+pub struct Bound {
+    /// The connected inputs.
+    pub inputs: BTreeMap<InputName, BoundInput>,
+    /// The earlier scores.
+    pub history: Option<Table>,
+}
+
+/// Ties a component to its opened tables.
+///
+/// # Errors
+/// All problems with the component's SQL and column names at once, else the first input that cannot be used.
+pub fn bind(
+    component: &Component,
+    tables: &BTreeMap<InputName, Table>,
+    history: Option<Table>,
+    state: &SessionState,
+    as_of: DateTime<Utc>,
+) -> Result<Bound, PlanError> {
+    let mut problems = Vec::new();
+    let mut inputs = BTreeMap::new();
+    for (name, table) in tables {
+        if let Some(input) = component.inputs().get(name) {
+            let binder = Binder { component, name: *name, input, table, state, as_of };
+            inputs.insert(*name, binder.bind(&mut problems)?);
+        }
+    }
+    super::cap::check(component, state, &mut problems);
+    if !problems.is_empty() {
+        return Err(ComponentError::new(problems).into());
+    }
+    if let Some(table) = &history {
+        let columns: Vec<String> = table.source.schema().fields().iter().map(|f| f.name().clone()).collect();
+        if !["customer_id", "health_score"].iter().all(|name| columns.iter().any(|column| column == name)) {
+            return Err(PlanError::History { path: table.path.clone(), columns });
+        }
+    }
+    Ok(Bound { inputs, history })
+}
+
+struct Binder<'a> {
+    component: &'a Component,
+    name: InputName,
+    input: &'a Input,
+    table: &'a Table,
+    state: &'a SessionState,
+    as_of: DateTime<Utc>,
+}
+
+impl Binder<'_> {
+    fn bind(&self, problems: &mut Vec<Problem>) -> Result<BoundInput, PlanError> {
+        let schema = self.table.source.schema();
+        let (columns, with_as_of) = columns_of(self.name.as_str(), &schema)?;
+        let as_of = ScalarValue::TimestampMicrosecond(Some(self.as_of.timestamp_micros()), Some("UTC".into()));
+        let stand_ins = if with_as_of { vec![(Column::new_unqualified(AS_OF), lit(as_of))] } else { Vec::new() };
+        let scope =
+            Scope { state: self.state, columns: columns.into(), stand_ins, owner: format!("input `{}`", self.name) };
+
+        let key_column = self.key_column(&schema, problems)?;
+        let key_type = column_type(&schema, &key_column);
+        let key = clean::key(self.column(&key_column), &key_type);
+        let timestamp = self.timestamp(&schema, problems)?;
+        let filter = self.input.filter.as_ref().and_then(|sql| {
+            let fault = |fault| problems.push(self.problem("where", fault));
+            scope.condition(sql).map_err(fault).ok()
+        });
+        let mut fields = Vec::new();
+        for (component, indicator) in self.component.scorecard().indicators().filter(|(_, i)| i.input == self.name) {
+            let (origin, reading) = self.field(indicator, &scope, &schema, problems);
+            if let Some(typed) = &reading {
+                self.check_type(indicator, &origin, typed, problems)?;
+            }
+            fields.push(BoundField { component: component.clone(), indicator: indicator.clone(), origin, reading });
+        }
+        let key = key.ok_or_else(|| {
+            let hint = "cast it to text or a whole number where the file is made";
+            self.column_type_error(&key_column, &key_type, "text or a whole number, as a customer's id", hint)
+        })?;
+        Ok(BoundInput { name: self.name, table: self.table.clone(), key_column, key, timestamp, filter, fields })
+    }
+
+    fn key_column(&self, schema: &Schema, problems: &mut Vec<Problem>) -> Result<String, PlanError> {
+        let has = |name: &str| schema.fields().iter().any(|field| field.name() == name);
+        let found = KEY_ALIASES.iter().find(|name| has(name)).map(|name| (*name).to_owned());
+        match (&self.input.key, found) {
+            (Some(named), found) => {
+                if has(named) {
+                    return Ok(named.clone());
+                }
+                problems.push(self.unknown_column("key", named, schema));
+                // The problem is told; any column lets the other checks go on.
+                Ok(found.or_else(|| schema.fields().first().map(|f| f.name().clone())).unwrap_or_default())
+            }
+            (None, Some(found)) => Ok(found),
+            (None, None) => Err(PlanError::NoKey {
+                input: self.name,
+                path: self.table.path.clone(),
+                aliases: KEY_ALIASES[1..].iter().map(|name| format!("`{name}`")).collect(),
+                columns: schema.fields().iter().map(|f| f.name().clone()).collect(),
+            }),
+        }
+    }
+
+    fn timestamp(&self, schema: &Schema, problems: &mut Vec<Problem>) -> Result<Option<Expr>, PlanError> {
+        let Some(name) = &self.input.timestamp else { return Ok(None) };
+        if schema.field_with_name(name).is_err() {
+            problems.push(self.unknown_column("timestamp", name, schema));
+            return Ok(None);
+        }
+        let data_type = column_type(schema, name);
+        let hint = "name a date or timestamp column; numbers do not tell their unit";
+        match clean::instant(self.column(name), &data_type) {
+            Some(expr) => Ok(Some(expr)),
+            None => Err(self.column_type_error(
+                name,
+                &data_type,
+                "a date, a timestamp, or text that can be read as one",
+                hint,
+            )),
+        }
+    }
+
+    fn field(
+        &self,
+        indicator: &Indicator,
+        scope: &Scope<'_>,
+        schema: &Schema,
+        problems: &mut Vec<Problem>,
+    ) -> (Origin, Option<Typed>) {
+        if let Some(sql) = self.input.fields.get(&indicator.field) {
+            let origin = Origin::Expression(sql.0.clone());
+            return match scope.value(sql) {
+                Ok(typed) => (origin, Some(typed)),
+                Err(fault) => {
+                    let problem = self.problem(&format!("fields.{}", indicator.field), fault);
+                    if !problems.contains(&problem) {
+                        problems.push(problem);
+                    }
+                    (origin, None)
+                }
+            };
+        }
+        let names = std::iter::once(&indicator.field).chain(&indicator.aliases);
+        for name in names {
+            if let Ok(field) = schema.field_with_name(name) {
+                let data_type = field.data_type().clone();
+                let typed = Typed { expr: self.column(name), data_type, is_aggregate: false };
+                return (Origin::Column(name.clone()), Some(typed));
+            }
+        }
+        (Origin::Absent, None)
+    }
+
+    fn check_type(
+        &self,
+        indicator: &Indicator,
+        origin: &Origin,
+        typed: &Typed,
+        problems: &mut Vec<Problem>,
+    ) -> Result<(), PlanError> {
+        let fits = if indicator.scale.is_map() {
+            clean::text(lit(true), &typed.data_type)?.is_some()
+        } else {
+            counts(indicator) || clean::number(lit(true), &typed.data_type)?.is_some()
+        };
+        if !typed.is_aggregate && indicator.aggregate == Aggregate::Last && self.input.timestamp.is_none() {
+            let message =
+                format!("`{}` takes the last row's value, but `{}` has no `timestamp`", indicator.name, self.name);
+            let hint = Some("give the input `timestamp: COLUMN`".to_owned());
+            problems.push(self.component.problem(&format!("inputs.{}", self.name), message, hint));
+        }
+        if fits {
+            return Ok(());
+        }
+        let expected = if indicator.scale.is_map() {
+            "something with a text form"
+        } else {
+            "a number, or something that becomes one"
+        };
+        match origin {
+            Origin::Expression(_) => {
+                let message = format!("expected {expected}, found a value of type {}", typed.data_type);
+                problems.push(self.problem(&format!("fields.{}", indicator.field), Fault { message, hint: None }));
+                Ok(())
+            }
+            Origin::Column(name) => {
+                let hint = format!("map the field with SQL: `fields: {{{}: ...}}`", indicator.field);
+                Err(self.column_type_error(name, &typed.data_type, expected, &hint))
+            }
+            Origin::Absent => Ok(()),
+        }
+    }
+
+    fn column(&self, name: &str) -> Expr {
+        Expr::Column(Column::new(Some(self.name.as_str()), name))
+    }
+
+    fn problem(&self, path: &str, fault: Fault) -> Problem {
+        self.component.problem(&format!("inputs.{}.{path}", self.name), fault.message, fault.hint)
+    }
+
+    fn unknown_column(&self, path: &str, name: &str, schema: &Schema) -> Problem {
+        let columns: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+        let message = format!("input `{}` has no column `{name}`", self.name);
+        self.problem(path, Fault { message, hint: suggest(name, columns) })
+    }
+
+    fn column_type_error(&self, column: &str, found: &DataType, expected: &'static str, hint: &str) -> PlanError {
+        PlanError::ColumnType {
+            input: self.name,
+            path: self.table.path.clone(),
+            column: column.to_owned(),
+            found: found.to_string(),
+            expected,
+            hint: hint.to_owned(),
+        }
+    }
+}
+
+/// Whether an indicator counts values, whatever they are.
+pub fn counts(indicator: &Indicator) -> bool {
+    matches!(indicator.aggregate, Aggregate::Count | Aggregate::CountDistinct)
+}
+
+fn column_type(schema: &Schema, name: &str) -> DataType {
+    schema.field_with_name(name).map_or(DataType::Null, |field| field.data_type().clone())
+}

@@ -1,0 +1,126 @@
+//! Raw columns as what they are taken for: a key, a number, a text, an instant.
+
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::error::Result;
+use datafusion::functions::string::expr_fn::{btrim, lower};
+use datafusion::logical_expr::{Expr, cast, lit, try_cast, when};
+
+/// Characters that are trimmed from keys and texts.
+const BLANKS: &str = " \t\r\n";
+
+const MICROS_A_DAY: f64 = 86_400_000_000.0;
+
+/// The type behind a dictionary.
+pub fn plain(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::Dictionary(_, value) => plain(value),
+        other => other,
+    }
+}
+
+/// Whether a column holds text.
+pub fn is_text(data_type: &DataType) -> bool {
+    matches!(plain(data_type), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// Time in the resolution that plans work in.
+pub fn instant_type() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+fn trimmed(expr: Expr) -> Expr {
+    btrim(vec![cast(expr, DataType::Utf8View), lit(BLANKS)])
+}
+
+/// A key as trimmed text, or `None` where the type cannot be a key.
+pub fn key(expr: Expr, data_type: &DataType) -> Option<Expr> {
+    match plain(data_type) {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(trimmed(expr)),
+        DataType::Decimal32(_, 0) | DataType::Decimal64(_, 0) | DataType::Decimal128(_, 0) | DataType::Null => {
+            Some(cast(expr, DataType::Utf8View))
+        }
+        other if other.is_integer() => Some(cast(expr, DataType::Utf8View)),
+        _ => None,
+    }
+}
+
+/// A value as a finite Float64 or null, or `None` where the type has no number in it.
+///
+/// Dates and timestamps become days since 1970-01-01, durations become days, booleans 1 and 0.
+///
+/// # Errors
+/// Where the expression cannot be built, which is a fault of the program.
+pub fn number(expr: Expr, data_type: &DataType) -> Result<Option<Expr>> {
+    let number = |expr| cast(expr, DataType::Float64);
+    Ok(Some(match plain(data_type) {
+        DataType::Float16 | DataType::Float32 => finite(number(expr))?,
+        DataType::Float64 if matches!(data_type, DataType::Float64) => finite(expr)?,
+        DataType::Float64 => finite(number(expr))?,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+            finite(try_cast(trimmed(expr), DataType::Float64))?
+        }
+        DataType::Boolean => number(cast(expr, DataType::Int8)),
+        DataType::Date32 => number(cast(expr, DataType::Int32)),
+        DataType::Date64 => number(cast(cast(expr, DataType::Date32), DataType::Int32)),
+        DataType::Timestamp(..) => {
+            let micros = cast(cast(expr, DataType::Timestamp(TimeUnit::Microsecond, None)), DataType::Int64);
+            number(micros) / lit(MICROS_A_DAY)
+        }
+        DataType::Duration(unit) => {
+            let a_day = match unit {
+                TimeUnit::Second => 86_400.0,
+                TimeUnit::Millisecond => 86_400_000.0,
+                TimeUnit::Microsecond => MICROS_A_DAY,
+                TimeUnit::Nanosecond => MICROS_A_DAY * 1000.0,
+            };
+            number(cast(expr, DataType::Int64)) / lit(a_day)
+        }
+        other if other.is_numeric() || other.is_null() => number(expr),
+        _ => return Ok(None),
+    }))
+}
+
+/// Null in place of NaN and the infinities.
+///
+/// # Errors
+/// Where the expression cannot be built, which is a fault of the program.
+pub fn finite(expr: Expr) -> Result<Expr> {
+    when(expr.clone().between(lit(f64::MIN), lit(f64::MAX)), expr).end()
+}
+
+/// A value as trimmed, lower-case text, null where blank, or `None` where the type has no text form.
+///
+/// # Errors
+/// Where the expression cannot be built, which is a fault of the program.
+pub fn text(expr: Expr, data_type: &DataType) -> Result<Option<Expr>> {
+    let plain = plain(data_type);
+    if plain.is_nested() || plain.is_binary() {
+        return Ok(None);
+    }
+    let text = lower(trimmed(expr));
+    Ok(Some(when(text.clone().not_eq(lit("")), text).end()?))
+}
+
+/// A value as a timestamp, or `None` where the type has no time in it.
+pub fn instant(expr: Expr, data_type: &DataType) -> Option<Expr> {
+    match plain(data_type) {
+        DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if zone.as_ref() == "UTC" => Some(expr),
+        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 | DataType::Null => {
+            Some(cast(expr, instant_type()))
+        }
+        _ if is_text(data_type) => Some(try_cast(trimmed(expr), instant_type())),
+        _ => None,
+    }
+}
+
+/// For text that should be numbers: true where it is there but cannot be read as one.
+///
+/// # Errors
+/// Where the expression cannot be built, which is a fault of the program.
+pub fn unparsable(expr: Expr, data_type: &DataType) -> Result<Option<Expr>> {
+    if !is_text(data_type) {
+        return Ok(None);
+    }
+    let number = try_cast(trimmed(expr.clone()), DataType::Float64);
+    Ok(Some(trimmed(expr).not_eq(lit("")).and(number.is_null())))
+}

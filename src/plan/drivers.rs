@@ -1,0 +1,117 @@
+//! What moved a customer's score: the weakest factor, how much data backs it, and every indicator's part.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::error::Result;
+use datafusion::functions::core::expr_fn::named_struct;
+use datafusion::functions_nested::make_array::make_array;
+use datafusion::logical_expr::{Expr, cast, lit, when};
+
+use super::score::{share, sum_of};
+use super::{Planner, names};
+use crate::scorecard::{Indicator, ScoreComponent, Scorecard};
+
+/// Value of a mapped indicator for which a customer's rows disagree.
+pub const MIXED: &str = "mixed";
+
+/// The three columns of `include_drivers`.
+///
+/// # Errors
+/// Where an expression cannot be built, which is a fault of the program.
+pub fn columns(planner: &Planner<'_>) -> Result<Vec<Expr>> {
+    let card = planner.component.scorecard();
+    let mut drivers = Vec::new();
+    for (component, indicator) in card.indicators() {
+        drivers.push(driver(planner, card, component, indicator)?);
+    }
+    Ok(vec![
+        weakest(card)?.alias("weakest_factor"),
+        coverage(card)?.alias("data_coverage"),
+        make_array(drivers).alias("drivers"),
+    ])
+}
+
+/// Share of the total weight that real data backed, 0-1.
+///
+/// # Errors
+/// Where the expression cannot be built, which is a fault of the program.
+pub fn coverage(card: &Scorecard) -> Result<Expr> {
+    let total: f64 = card.components.iter().map(|c| c.weight.abs()).sum();
+    if total == 0.0 {
+        return Ok(lit(0.0));
+    }
+    let parts = card
+        .components
+        .iter()
+        .map(|c| when(names::column(names::raw(c)).is_not_null(), lit(c.weight.abs() / total)).otherwise(lit(0.0)));
+    Ok(sum_of(parts.collect::<Result<Vec<_>>>()?))
+}
+
+/// Name of the lowest-scoring component that has data; of equal ones the first.
+fn weakest(card: &Scorecard) -> Result<Expr> {
+    let none = lit(ScalarValue::try_from(&DataType::Utf8)?);
+    let raw = |component: &ScoreComponent| names::column(names::raw(component));
+    card.components.iter().enumerate().rev().try_fold(none, |otherwise, (at, component)| {
+        let lowest = card.components.iter().enumerate().filter(|(other, _)| *other != at).map(|(other, c)| {
+            let beaten = if other < at { raw(component).lt(raw(c)) } else { raw(component).lt_eq(raw(c)) };
+            raw(c).is_null().or(beaten)
+        });
+        let is_weakest = lowest.fold(raw(component).is_not_null(), Expr::and);
+        when(is_weakest, lit(component.name.as_str())).otherwise(otherwise)
+    })
+}
+
+fn driver(planner: &Planner<'_>, card: &Scorecard, component: &ScoreComponent, indicator: &Indicator) -> Result<Expr> {
+    let there = planner.field(component, indicator).is_some();
+    let (mut value, mut score) = (lit(ScalarValue::Utf8(None)), lit(ScalarValue::Float64(None)));
+    let (mut weight, mut contribution) = (lit(0.0), lit(0.0));
+    if there {
+        score = names::column(names::score(component, indicator));
+        value = cast(text_of(component, indicator)?, DataType::Utf8);
+        let known = score.clone().is_not_null();
+        let part = share(card, component)? * lit(indicator.weight) / weight_present(planner, component)?;
+        weight = when(known.clone(), part.clone()).otherwise(lit(0.0))?;
+        contribution = when(known, part * score.clone() * lowered(component)?).otherwise(lit(0.0))?;
+    }
+    Ok(named_struct(vec![
+        lit("component"),
+        lit(component.name.as_str()),
+        lit("indicator"),
+        lit(indicator.name.as_str()),
+        lit("value"),
+        value,
+        lit("score"),
+        score,
+        lit("weight"),
+        weight,
+        lit("contribution"),
+        contribution,
+    ]))
+}
+
+/// An indicator's value as text.
+fn text_of(component: &ScoreComponent, indicator: &Indicator) -> Result<Expr> {
+    if !indicator.scale.is_map() {
+        return Ok(names::column(names::value(component, indicator)));
+    }
+    let low = names::column(names::low_text(component, indicator));
+    let high = names::column(names::high_text(component, indicator));
+    let mixed = cast(lit(MIXED), DataType::Utf8View);
+    when(low.clone().not_eq(high), mixed).otherwise(low)
+}
+
+/// Sum of the weights of the indicators that have a score.
+fn weight_present(planner: &Planner<'_>, component: &ScoreComponent) -> Result<Expr> {
+    let present = planner.present(component);
+    let weights = present.iter().map(|indicator| {
+        let there = names::column(names::score(component, indicator)).is_not_null();
+        when(there, lit(indicator.weight)).otherwise(lit(0.0))
+    });
+    Ok(sum_of(weights.collect::<Result<Vec<_>>>()?))
+}
+
+/// The part of a component's score that its caps left.
+fn lowered(component: &ScoreComponent) -> Result<Expr> {
+    let uncapped = names::column(names::uncapped(component));
+    when(uncapped.clone().gt(lit(0.0)), names::column(names::raw(component)) / uncapped).otherwise(lit(1.0))
+}

@@ -1,0 +1,159 @@
+//! Rows to one row per customer: the rows that count, grouped by key, each indicator aggregated.
+
+use chrono::{DateTime, Duration, Utc};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::functions_aggregate::average::avg;
+use datafusion::functions_aggregate::count::{count, count_distinct};
+use datafusion::functions_aggregate::first_last::last_value_udaf;
+use datafusion::functions_aggregate::min_max::{max, min};
+use datafusion::functions_aggregate::sum::sum;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, lit};
+
+use super::bind::{BoundField, BoundInput, counts};
+use super::expression::{Typed, project_aggregated};
+use super::{clean, names, scale};
+use crate::scorecard::{Aggregate, Scale};
+
+/// The rows of an input that lie in the analysis period: `(as_of - period, as_of]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// End of the period, included.
+    pub as_of: DateTime<Utc>,
+    /// Length in days.
+    pub days: u32,
+}
+
+impl Window {
+    /// True for instants inside the window.
+    pub fn contains(&self, instant: Expr) -> Expr {
+        let start = self.as_of - Duration::days(i64::from(self.days));
+        instant.clone().gt(micros(start)).and(instant.lt_eq(micros(self.as_of)))
+    }
+}
+
+/// An instant as a literal.
+pub fn micros(at: DateTime<Utc>) -> Expr {
+    lit(ScalarValue::TimestampMicrosecond(Some(at.timestamp_micros()), Some("UTC".into())))
+}
+
+/// The raw table.
+///
+/// # Errors
+/// Where the plan cannot be built, which is a fault of the program.
+pub fn scan(input: &BoundInput) -> Result<LogicalPlanBuilder> {
+    LogicalPlanBuilder::scan(input.name.as_str(), input.table.source.clone(), None)
+}
+
+/// True for rows whose key is neither null nor blank.
+pub fn has_key(input: &BoundInput) -> Expr {
+    input.key.clone().not_eq(lit(""))
+}
+
+/// One row per customer: `customer_id`, the input's number of rows, and for each field its value, or for a mapped one
+/// its score; with `texts`, mapped fields have their smallest and largest text too.
+///
+/// # Errors
+/// Where the plan cannot be built, which is a fault of the program.
+pub fn customers(input: &BoundInput, window: Window, texts: impl Fn(&BoundField) -> bool) -> Result<LogicalPlan> {
+    let conditions =
+        [Some(has_key(input)), input.timestamp.clone().map(|instant| window.contains(instant)), input.filter.clone()];
+    let mut plan = scan(input)?;
+    if let Some(condition) = conjunction(conditions.into_iter().flatten()) {
+        plan = plan.filter(condition)?;
+    }
+    let mut aggregates = vec![count(lit(1_i64)).alias(names::rows(input.name))];
+    let mut projected = Vec::new();
+    for field in &input.fields {
+        let Some(reading) = &field.reading else { continue };
+        if reading.is_aggregate {
+            of_customer(field, reading, texts(field), &mut projected)?;
+        } else {
+            of_rows(field, reading, texts(field), input.timestamp.as_ref(), &mut aggregates)?;
+        }
+    }
+    let key = input.key.clone().alias(names::CUSTOMER_ID);
+    project_aggregated(plan, vec![key], projected, &aggregates)
+}
+
+fn unusable(field: &BoundField) -> DataFusionError {
+    DataFusionError::Plan(format!("field `{}` has a type that was not refused", field.indicator.field))
+}
+
+/// A field that is an aggregate itself: one value per customer.
+fn of_customer(field: &BoundField, reading: &Typed, text: bool, projected: &mut Vec<Expr>) -> Result<()> {
+    let (component, indicator) = (&field.component, &field.indicator);
+    if let Scale::Map { scores, default } = &indicator.scale {
+        let value = clean::text(reading.expr.clone(), &reading.data_type)?.ok_or_else(|| unusable(field))?;
+        projected.push(scale::map(value.clone(), scores, *default)?.alias(names::score(component, indicator)));
+        if text {
+            projected.push(value.clone().alias(names::low_text(component, indicator)));
+            projected.push(value.alias(names::high_text(component, indicator)));
+        }
+        return Ok(());
+    }
+    let value = clean::number(reading.expr.clone(), &reading.data_type)?.ok_or_else(|| unusable(field))?;
+    projected.push(value.alias(names::value(component, indicator)));
+    Ok(())
+}
+
+/// A field that has a value in each row.
+fn of_rows(
+    field: &BoundField,
+    reading: &Typed,
+    text: bool,
+    timestamp: Option<&Expr>,
+    aggregates: &mut Vec<Expr>,
+) -> Result<()> {
+    let (component, indicator) = (&field.component, &field.indicator);
+    if let Scale::Map { scores, default } = &indicator.scale {
+        let value = clean::text(reading.expr.clone(), &reading.data_type)?.ok_or_else(|| unusable(field))?;
+        let score = scale::map(value.clone(), scores, *default)?;
+        aggregates.push(aggregate(indicator.aggregate, score, timestamp)?.alias(names::score(component, indicator)));
+        if text {
+            aggregates.push(min(value.clone()).alias(names::low_text(component, indicator)));
+            aggregates.push(max(value).alias(names::high_text(component, indicator)));
+        }
+        return Ok(());
+    }
+    let number = clean::number(reading.expr.clone(), &reading.data_type)?;
+    let value = match number {
+        // What cannot be a number, or is text, can still be counted.
+        _ if counts(indicator) && clean::is_text(&reading.data_type) => {
+            clean::text(reading.expr.clone(), &reading.data_type)?.ok_or_else(|| unusable(field))?
+        }
+        Some(number) => number,
+        None if counts(indicator) => reading.expr.clone(),
+        None => return Err(unusable(field)),
+    };
+    let value = aggregate(indicator.aggregate, value, timestamp)?;
+    aggregates.push(value.alias(names::value(component, indicator)));
+    Ok(())
+}
+
+fn aggregate(aggregate: Aggregate, value: Expr, timestamp: Option<&Expr>) -> Result<Expr> {
+    Ok(match aggregate {
+        Aggregate::Min => min(value),
+        Aggregate::Max => max(value),
+        Aggregate::Sum => sum(value),
+        Aggregate::Avg => avg(value),
+        Aggregate::Count => count(value),
+        Aggregate::CountDistinct => count_distinct(value),
+        Aggregate::Last => {
+            // Of equally late rows the largest value, so that the order of rows does not matter.
+            let mut order: Vec<_> = timestamp.map(|instant| instant.clone().sort(true, true)).into_iter().collect();
+            order.push(value.clone().sort(true, true));
+            last_value_udaf().call(vec![value.clone()]).order_by(order).filter(value.is_not_null()).build()?
+        }
+    })
+}
+
+/// Arrow type of a field's value inside a plan.
+pub fn value_type(field: &BoundField) -> DataType {
+    match (&field.reading, field.indicator.aggregate) {
+        (Some(reading), Aggregate::Count | Aggregate::CountDistinct) if !reading.is_aggregate => DataType::Int64,
+        _ => DataType::Float64,
+    }
+}

@@ -1,0 +1,57 @@
+//! Names of the columns inside a plan; those with a blank in them never reach the output.
+
+use datafusion::prelude::{Expr, ident};
+
+use crate::scorecard::{Indicator, InputName, ScoreComponent};
+
+/// The key of every table after its input was read.
+pub const CUSTOMER_ID: &str = "customer_id";
+/// The health score of the earlier materialization.
+pub const PREVIOUS: &str = "previous_health_score";
+/// The health score before it is clipped to the range given out.
+pub const UNCLIPPED: &str = "unclipped score";
+
+/// Number of a customer's rows in an input; null where the input has none.
+pub fn rows(input: InputName) -> String {
+    format!("{input} rows")
+}
+
+/// A customer's value of an indicator's field.
+pub fn value(component: &ScoreComponent, indicator: &Indicator) -> String {
+    format!("{}.{} value", component.name, indicator.name)
+}
+
+/// The smallest text that a customer's rows have for a mapped indicator.
+pub fn low_text(component: &ScoreComponent, indicator: &Indicator) -> String {
+    format!("{}.{} low", component.name, indicator.name)
+}
+
+/// The largest text that a customer's rows have for a mapped indicator.
+pub fn high_text(component: &ScoreComponent, indicator: &Indicator) -> String {
+    format!("{}.{} high", component.name, indicator.name)
+}
+
+/// An indicator's score, 0-100 or null.
+pub fn score(component: &ScoreComponent, indicator: &Indicator) -> String {
+    format!("{}.{} score", component.name, indicator.name)
+}
+
+/// A component's score before caps, 0-100 or null.
+pub fn uncapped(component: &ScoreComponent) -> String {
+    format!("{} uncapped", component.name)
+}
+
+/// A component's score, 0-100 or null where it is missing.
+pub fn raw(component: &ScoreComponent) -> String {
+    format!("{} raw", component.name)
+}
+
+/// Whether a cap of a component lowered it.
+pub fn cap_hit(component: &ScoreComponent, at: usize) -> String {
+    format!("{} cap {at}", component.name)
+}
+
+/// The column of that exact name.
+pub fn column(name: impl Into<String>) -> Expr {
+    ident(name.into())
+}

@@ -1,0 +1,54 @@
+//! The output contract: names, order, types and nullability of the table's columns.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+
+use super::names;
+use crate::component::Component;
+
+/// Fields of one entry of `drivers`.
+pub fn driver_fields() -> Fields {
+    Fields::from(vec![
+        Field::new("component", DataType::Utf8, false),
+        Field::new("indicator", DataType::Utf8, false),
+        Field::new("value", DataType::Utf8, true),
+        Field::new("score", DataType::Float64, true),
+        Field::new("weight", DataType::Float64, false),
+        Field::new("contribution", DataType::Float64, false),
+    ])
+}
+
+/// Schema of `customer_health_scores` for a component.
+pub fn output(component: &Component) -> SchemaRef {
+    let mut fields = vec![
+        Field::new(names::CUSTOMER_ID, DataType::Utf8, false),
+        Field::new("health_score", DataType::Float64, false),
+    ];
+    if component.include_factor_breakdown() {
+        fields
+            .extend(component.scorecard().components.iter().map(|c| Field::new(c.column(), DataType::Float64, false)));
+    }
+    fields.extend([
+        Field::new("risk_category", DataType::Utf8, false),
+        Field::new("is_churn_risk", DataType::Boolean, false),
+        Field::new("is_expansion_opportunity", DataType::Boolean, false),
+        Field::new("calculated_at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
+    ]);
+    if component.trend_tolerance().is_some() {
+        fields.extend([
+            Field::new(names::PREVIOUS, DataType::Float64, true),
+            Field::new("health_score_change", DataType::Float64, true),
+            Field::new("trend", DataType::Utf8, true),
+        ]);
+    }
+    if component.include_drivers() {
+        let item = Field::new("item", DataType::Struct(driver_fields()), false);
+        fields.extend([
+            Field::new("weakest_factor", DataType::Utf8, true),
+            Field::new("data_coverage", DataType::Float64, false),
+            Field::new("drivers", DataType::List(Arc::new(item)), false),
+        ]);
+    }
+    Arc::new(Schema::new(fields))
+}

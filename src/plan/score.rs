@@ -1,0 +1,232 @@
+//! Indicator scores to components, components to the health score, its category, flags and trend.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::error::Result;
+use datafusion::functions_window::rank::rank;
+use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, lit, when};
+
+use super::{Planner, cap, drivers, input, names, scale};
+use crate::scorecard::{Combine, Indicator, MissingComponent, RiskCategories, Scale, ScoreComponent, Scorecard};
+
+/// Null of type Float64.
+pub fn nothing() -> Expr {
+    lit(ScalarValue::Float64(None))
+}
+
+/// Adds up expressions.
+pub fn sum_of(parts: impl IntoIterator<Item = Expr>) -> Expr {
+    parts.into_iter().reduce(|sum, part| sum + part).unwrap_or(lit(0.0))
+}
+
+/// Replaces null.
+pub fn or(value: Expr, otherwise: Expr) -> Result<Expr> {
+    when(value.clone().is_not_null(), value).otherwise(otherwise)
+}
+
+/// Scores components from the values in a plan, keeping the columns of those names.
+///
+/// # Errors
+/// Where the plan cannot be built, which is a fault of the program.
+pub fn components(
+    planner: &Planner<'_>,
+    plan: LogicalPlan,
+    components: &[&ScoreComponent],
+    kept: Vec<String>,
+) -> Result<LogicalPlan> {
+    let kept: Vec<Expr> = kept.into_iter().map(names::column).collect();
+    let (mut scores, mut means, mut ends) = (kept.clone(), kept.clone(), kept);
+    let mut ranks = Vec::new();
+    for component in components {
+        let present = planner.present(component);
+        let mut details = Vec::new();
+        for indicator in &present {
+            scores.push(indicator_score(planner, component, indicator, &mut ranks)?);
+            let own = planner.measures(component, indicator);
+            let others = own.into_iter().filter(|(name, _)| *name != names::score(component, indicator));
+            let others: Vec<Expr> = others.map(|(name, _)| names::column(name)).collect();
+            scores.extend(others.iter().cloned());
+            details.extend(others);
+            details.push(names::column(names::score(component, indicator)));
+        }
+        means.push(weighted_mean(component, &present)?.alias(names::uncapped(component)));
+        means.extend(details.iter().cloned());
+
+        let value = |indicator: &Indicator| {
+            planner.field(component, indicator)?;
+            if indicator.scale.is_map() {
+                return cap::agreed_text(component, indicator).ok();
+            }
+            Some(names::column(names::value(component, indicator)))
+        };
+        let (capped, hits) = cap::apply(component, names::column(names::uncapped(component)), planner.state, value)?;
+        ends.push(capped.alias(names::raw(component)));
+        if planner.detailed() {
+            ends.push(names::column(names::uncapped(component)));
+            ends.extend(hits.into_iter().enumerate().map(|(at, hit)| hit.alias(names::cap_hit(component, at))));
+            ends.extend(details);
+        }
+    }
+    let mut builder = LogicalPlanBuilder::from(plan);
+    if !ranks.is_empty() {
+        builder = builder.window(ranks)?;
+    }
+    builder.project(scores)?.project(means)?.project(ends)?.build()
+}
+
+fn indicator_score(
+    planner: &Planner<'_>,
+    component: &ScoreComponent,
+    indicator: &Indicator,
+    ranks: &mut Vec<Expr>,
+) -> Result<Expr> {
+    let score = names::score(component, indicator);
+    if indicator.scale.is_map() {
+        return Ok(names::column(score));
+    }
+    let value = names::column(names::value(component, indicator));
+    let mut ranked = None;
+    if let Scale::Percentile(direction) = indicator.scale {
+        let name = format!("{score} rank");
+        let order = vec![scale::ranking(value.clone(), direction)];
+        ranks.push(rank().order_by(order).build()?.alias(&name));
+        ranked = Some(names::column(name));
+    }
+    let period = planner.component.scorecard().analysis_period_days;
+    Ok(scale::score(component, indicator, value, ranked, planner.statistics, period)?.alias(score))
+}
+
+/// sum(w*s) / sum(w) over the indicators that have a score; null without any.
+fn weighted_mean(component: &ScoreComponent, present: &[&Indicator]) -> Result<Expr> {
+    if present.is_empty() {
+        return Ok(nothing());
+    }
+    let (mut total, mut weights) = (Vec::new(), Vec::new());
+    for indicator in present {
+        let score = names::column(names::score(component, indicator));
+        let there = score.clone().is_not_null();
+        total.push(when(there.clone(), score * lit(indicator.weight)).otherwise(lit(0.0))?);
+        weights.push(when(there, lit(indicator.weight)).otherwise(lit(0.0))?);
+    }
+    let weight = sum_of(weights);
+    when(weight.clone().gt(lit(0.0)), sum_of(total) / weight).end()
+}
+
+/// What a missing component counts as in the table.
+pub fn neutral(card: &Scorecard) -> f64 {
+    match card.missing {
+        MissingComponent::Score(score) => score,
+        MissingComponent::Exclude => MissingComponent::NEUTRAL,
+    }
+}
+
+/// A component's factor in a customer's health score.
+///
+/// # Errors
+/// Where the expression cannot be built, which is a fault of the program.
+pub fn share(card: &Scorecard, component: &ScoreComponent) -> Result<Expr> {
+    let fixed = lit(card.share(component));
+    if card.missing != MissingComponent::Exclude {
+        return Ok(fixed);
+    }
+    let there = |c: &ScoreComponent| names::column(names::raw(c)).is_not_null();
+    if card.combine == Combine::WeightedSum {
+        return when(there(component), fixed).otherwise(lit(0.0));
+    }
+    let weights = card.components.iter().map(|c| when(there(c), lit(c.weight)).otherwise(lit(0.0)));
+    let weight = sum_of(weights.collect::<Result<Vec<_>>>()?);
+    let backed = there(component).and(weight.clone().gt(lit(0.0)));
+    when(backed, lit(component.weight) / weight).otherwise(lit(0.0))
+}
+
+/// Adds the health score and everything that follows from it to joined customers.
+///
+/// # Errors
+/// Where the plan cannot be built, which is a fault of the program.
+pub fn health(planner: &Planner<'_>, joined: LogicalPlan) -> Result<LogicalPlan> {
+    let (component, card) = (planner.component, planner.component.scorecard());
+    let carried: Vec<Expr> = joined.schema().fields().iter().map(|field| names::column(field.name())).collect();
+    let mut unclipped = carried.clone();
+    unclipped.push(unclipped_score(card)?.alias(names::UNCLIPPED));
+    let plan = LogicalPlanBuilder::from(joined).project(unclipped)?;
+
+    let raw = names::column(names::UNCLIPPED);
+    let (lowest, highest) = (card.min_health_score, card.max_health_score);
+    let clipped = when(raw.clone().lt(lit(lowest)), lit(lowest))
+        .when(raw.clone().gt(lit(highest)), lit(highest))
+        .otherwise(raw)?;
+    let mut scored = carried.clone();
+    scored.extend([names::column(names::UNCLIPPED), clipped.alias("health_score")]);
+    let plan = plan.project(scored)?;
+
+    let score = || names::column("health_score");
+    let mut ends = carried;
+    ends.extend([names::column(names::UNCLIPPED), score()]);
+    for part in &card.components {
+        ends.push(or(names::column(names::raw(part)), lit(neutral(card)))?.alias(part.column()));
+    }
+    ends.push(category(card, score())?.alias("risk_category"));
+    ends.push(score().lt(lit(card.churn_risk_threshold)).alias("is_churn_risk"));
+    ends.push(score().gt(lit(card.expansion_opportunity_threshold)).alias("is_expansion_opportunity"));
+    ends.push(input::micros(planner.calculated_at).alias("calculated_at"));
+    if let Some(tolerance) = component.trend_tolerance() {
+        let previous = match planner.bound.history {
+            Some(_) => names::column(names::PREVIOUS),
+            None => nothing(),
+        };
+        if planner.bound.history.is_none() {
+            ends.push(nothing().alias(names::PREVIOUS));
+        }
+        let change = score() - previous;
+        ends.push(change.clone().alias("health_score_change"));
+        ends.push(trend(change, tolerance)?.alias("trend"));
+    }
+    if component.include_drivers() {
+        ends.extend(drivers::columns(planner)?);
+    } else if planner.explain {
+        ends.push(drivers::coverage(card)?.alias("data_coverage"));
+    }
+    plan.project(ends)?.build()
+}
+
+/// sum(W*c) / sum(W), or their plain sum, before clipping.
+fn unclipped_score(card: &Scorecard) -> Result<Expr> {
+    let mut parts = Vec::new();
+    for part in &card.components {
+        let score = or(names::column(names::raw(part)), lit(neutral(card)))?;
+        parts.push(share(card, part)? * score);
+    }
+    let sum = sum_of(parts);
+    if card.missing != MissingComponent::Exclude {
+        return Ok(sum);
+    }
+    // Of a customer about whom nothing that weighs is known, nothing can be said either way.
+    let known = card.components.iter().filter(|c| c.weight != 0.0).map(|c| names::column(names::raw(c)).is_not_null());
+    let known = known.reduce(Expr::or).unwrap_or(lit(false));
+    when(known, sum).otherwise(lit(MissingComponent::NEUTRAL))
+}
+
+fn category(card: &Scorecard, score: Expr) -> Result<Expr> {
+    match &card.risk_categories {
+        RiskCategories::FromThresholds => {
+            when(score.clone().lt(lit(card.churn_risk_threshold)), lit(RiskCategories::HIGH_RISK))
+                .when(score.gt(lit(card.expansion_opportunity_threshold)), lit(RiskCategories::HEALTHY))
+                .otherwise(lit(RiskCategories::MODERATE))
+        }
+        RiskCategories::Named(categories) => {
+            let mut rest = categories.iter().rev();
+            let last = rest.next().map_or("", |category| category.name.as_str());
+            rest.try_fold(lit(last), |above, category| {
+                let below = lit(category.below.unwrap_or(f64::INFINITY));
+                when(score.clone().lt(below), lit(category.name.as_str())).otherwise(above)
+            })
+        }
+    }
+}
+
+fn trend(change: Expr, tolerance: f64) -> Result<Expr> {
+    when(change.clone().gt(lit(tolerance)), lit("improving"))
+        .when(change.clone().lt(lit(-tolerance)), lit("declining"))
+        .when(change.is_not_null(), lit("stable"))
+        .otherwise(lit(ScalarValue::try_from(&DataType::Utf8)?))
+}
