@@ -165,15 +165,15 @@ impl Customer<'_> {
 
     fn origin(&self, component: &ScoreComponent, indicator: &Indicator) -> String {
         let Some(input) = self.prepared.opening.bound.inputs.get(&indicator.input) else {
-            return format!("input `{}` is not connected", indicator.input);
+            return "not connected".to_owned();
         };
         let same = |f: &&crate::plan::bind::BoundField| {
             f.component.name == component.name && f.indicator.name == indicator.name
         };
         match input.fields.iter().find(same).map(|field| &field.origin) {
-            Some(Origin::Column(name)) => format!("column `{name}` of `{}`", indicator.input),
-            Some(Origin::Expression(sql)) => format!("`{sql}` over `{}`", indicator.input),
-            Some(Origin::Absent) | None => format!("`{}` has no such column", indicator.input),
+            Some(Origin::Column(name)) => format!("column `{name}`"),
+            Some(Origin::Expression(sql)) => format!("`{sql}`"),
+            Some(Origin::Absent) | None => "no such column".to_owned(),
         }
     }
 }

@@ -85,7 +85,9 @@ pub fn number(expr: Expr, data_type: &DataType) -> Result<Option<Expr>> {
 /// # Errors
 /// Where the expression cannot be built, which is a fault of the program.
 pub fn finite(expr: Expr) -> Result<Expr> {
-    when(expr.clone().between(lit(f64::MIN), lit(f64::MAX)), expr).end()
+    let above = expr.clone().gt(lit(f64::NEG_INFINITY));
+    // In the engine's order NaN stands beyond the infinities.
+    when(above.and(expr.clone().lt(lit(f64::INFINITY))), expr).end()
 }
 
 /// A value as trimmed, lower-case text, null where blank, or `None` where the type has no text form.

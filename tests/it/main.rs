@@ -1,2 +1,4 @@
-#[test]
-fn x() {}
+//! The one integration binary: a module for each promise to users.
+
+mod grpc;
+mod proto;

@@ -1,0 +1,157 @@
+//! Exit codes, and failures on their way to the terminal.
+
+use std::fmt::Write as _;
+use std::io;
+
+use crate::client::ClientError;
+use crate::component::ComponentError;
+use crate::engine::EngineError;
+use crate::error::ErrorKind;
+use crate::service::ServeError;
+
+/// A fault of this program. A retry does not help; please report it.
+pub const INTERNAL: u8 = 1;
+/// The command line is wrong. A retry does not help.
+pub const USAGE: u8 = 2;
+/// The component or a scorecard is wrong. A retry does not help: edit it.
+pub const INVALID_COMPONENT: u8 = 3;
+/// An input's file, schema or values cannot be used. A retry does not help until the data is another.
+pub const INVALID_INPUT: u8 = 4;
+/// A file that was named, or a customer, does not exist. A retry helps once the file is there.
+pub const NOT_FOUND: u8 = 5;
+/// Access is refused. A retry does not help until permissions change.
+pub const DENIED: u8 = 6;
+/// Another run is writing the same output, or a file is in the way. A retry helps once the other run is done.
+pub const OUTPUT_CONFLICT: u8 = 7;
+/// Memory or disk did not suffice. A retry helps with more of it, or when less else is running.
+pub const RESOURCE_EXHAUSTED: u8 = 8;
+/// The server or a store does not answer. A retry helps.
+pub const UNAVAILABLE: u8 = 9;
+/// Interrupted by a signal; the output is as it was. A retry helps.
+pub const CANCELLED: u8 = 130;
+
+/// The exit codes, for `--help`.
+pub const HELP: &str = "\
+Exit codes:
+  0    success
+  1    a fault of this program; please report it
+  2    the command line is wrong
+  3    the component or a scorecard is wrong: edit it
+  4    an input's file, schema or values cannot be used
+  5    a file or customer that was named does not exist
+  6    access is refused
+  7    another run is writing the same output, or a file is in the way; try again later
+  8    memory or disk did not suffice; try again with more
+  9    the server or a store does not answer; try again
+  130  interrupted by a signal; the output is as it was";
+
+/// The exit code that tells a kind of failure.
+pub fn code(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::InvalidComponent => INVALID_COMPONENT,
+        ErrorKind::InvalidInput => INVALID_INPUT,
+        ErrorKind::NotFound => NOT_FOUND,
+        ErrorKind::Denied => DENIED,
+        ErrorKind::OutputConflict => OUTPUT_CONFLICT,
+        ErrorKind::ResourceExhausted => RESOURCE_EXHAUSTED,
+        ErrorKind::Unavailable => UNAVAILABLE,
+        ErrorKind::Cancelled => CANCELLED,
+        ErrorKind::Internal => INTERNAL,
+    }
+}
+
+/// Why a command failed: what to exit with and what to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit code.
+    pub code: u8,
+    /// What is wrong and the way out.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure of a kind.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { code: code(kind), message: message.into() }
+    }
+
+    /// A command line that is wrong in a way that only shows when it is looked at as a whole.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { code: USAGE, message: message.into() }
+    }
+
+    /// What the operating system said about something, such as `cannot write x.yaml`.
+    pub fn io(what: &str, error: &io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::NotFound => ErrorKind::NotFound,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::ResourceExhausted,
+            io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable => ErrorKind::Unavailable,
+            _ => ErrorKind::Internal,
+        };
+        Self::new(kind, format!("{what}: {error}"))
+    }
+
+    /// The failure as it goes to stderr.
+    pub fn text(&self) -> String {
+        let mut text = String::from("error: ");
+        // The problems of a component come one below the other, each with its place: none of them is the first.
+        let several = self.message.lines().filter(|line| !line.starts_with([' ', '\t']) && !line.starts_with("hint:"));
+        if self.code == INVALID_COMPONENT && several.count() > 1 {
+            let _ = writeln!(text, "the component is not valid");
+        }
+        let _ = writeln!(text, "{}", self.message.trim_end());
+        text
+    }
+}
+
+impl From<ComponentError> for Failure {
+    fn from(error: ComponentError) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::new(error.kind, error.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_own_code_and_help_lists_it() {
+        let mut codes = vec![0, USAGE];
+        for kind in ErrorKind::ALL {
+            assert!(!codes.contains(&code(kind)), "{kind:?} shares a code");
+            codes.push(code(kind));
+        }
+        for code in codes {
+            assert!(HELP.lines().any(|line| line.trim_start().starts_with(&format!("{code} "))), "{code}");
+        }
+    }
+
+    #[test]
+    fn several_problems_get_a_headline_and_one_does_not() {
+        let one = Failure::new(ErrorKind::InvalidComponent, "c.yaml:1:2: a\n  hint: b");
+        assert_eq!(one.text(), "error: c.yaml:1:2: a\n  hint: b\n");
+        let two = Failure::new(ErrorKind::InvalidComponent, "c.yaml:1:2: a\nc.yaml:2:2: b");
+        assert_eq!(two.text(), "error: the component is not valid\nc.yaml:1:2: a\nc.yaml:2:2: b\n");
+        let hinted = Failure::new(ErrorKind::Unavailable, "no answer\nhint: start it");
+        assert_eq!(hinted.text(), "error: no answer\nhint: start it\n");
+    }
+}

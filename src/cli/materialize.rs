@@ -1,0 +1,146 @@
+//! `materialize`: one run, through the real service, in this process or on a server.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::ValueEnum;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::args::{self, ComponentArgs, LimitArgs};
+use super::exit::{self, Failure};
+use super::progress::Progress;
+use super::{asked_to_stop, block_on, print, summary};
+use crate::client::{self, Client, Notice};
+use crate::error::ErrorKind;
+use crate::proto::{MaterializeRequest, MaterializeResult};
+use crate::service::{self, ServerConfig};
+
+/// Arguments of `materialize`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("\
+The table is published atomically: whatever happens, the output is the old file or the new one, never a part.
+Progress goes to stderr, the summary or the JSON document to stdout.
+
+Examples:
+  customer-health materialize component.yaml
+  customer-health materialize component.yaml --input usage=u.parquet --output scores.parquet
+  customer-health materialize component.yaml --as-of 2025-06-30
+  customer-health materialize component.yaml --format json | jq .report.categories
+  customer-health materialize component.yaml --server http://127.0.0.1:50051
+
+{}", exit::HELP))]
+pub struct MaterializeArgs {
+    #[command(flatten)]
+    component: ComponentArgs,
+
+    /// Write here, in place of the component's `output`
+    #[arg(long, value_name = "PATH")]
+    output: Option<String>,
+
+    /// End of the analysis period: a moment such as 2025-06-30T18:00:00Z, or a date, which stands for its midnight
+    /// UTC; now if left out
+    #[arg(long, value_name = "WHEN", value_parser = args::moment)]
+    as_of: Option<DateTime<Utc>>,
+
+    /// Id of the run, for the report and the file's metadata; made up if left out
+    #[arg(long, value_name = "ID")]
+    run_id: Option<String>,
+
+    /// Ask the server at this address, which must see the same files; without it the run happens in this process
+    #[arg(long, value_name = "http://HOST:PORT", value_parser = args::server, conflicts_with = "memory_limit")]
+    server: Option<String>,
+
+    #[command(flatten)]
+    limits: LimitArgs,
+
+    /// Show neither progress nor the summary; errors are still told
+    #[arg(long, short)]
+    quiet: bool,
+
+    /// What goes to stdout: a summary for people, or one JSON document for scripts
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// Runs, and tells what came of it.
+///
+/// # Errors
+/// What the service says, or that it cannot be reached.
+pub fn run(args: &MaterializeArgs) -> Result<(), Failure> {
+    let mut recipe = args.component.recipe()?;
+    recipe.overrides.output = args.output.as_deref().map(args::absolute).transpose()?;
+    let request = client::request(&recipe, args.as_of, args.run_id.as_deref())
+        .map_err(|error| Failure::io("cannot tell the working directory", &error))?;
+    let mut progress = Progress::new(args.quiet, args.format == Format::Text);
+    let outcome = block_on(async {
+        let on_notice = |notice| progress.notice(notice);
+        tokio::select! {
+            outcome = call(args, request, on_notice) => outcome,
+            signal = asked_to_stop() => {
+                signal?;
+                Err(Failure::new(ErrorKind::Cancelled, "interrupted; the output is as it was"))
+            }
+        }
+    });
+    let result = match outcome {
+        Ok(result) => result,
+        Err(failure) => {
+            progress.finish_without_summary();
+            return Err(failure);
+        }
+    };
+    progress.finish();
+    match args.format {
+        Format::Text if args.quiet => Ok(()),
+        Format::Text => print::stdout(&summary::text(&result)),
+        Format::Json => print::stdout(&json(&result)?),
+    }
+}
+
+async fn call(
+    args: &MaterializeArgs,
+    request: MaterializeRequest,
+    on_notice: impl FnMut(Notice),
+) -> Result<MaterializeResult, Failure> {
+    if let Some(uri) = &args.server {
+        return ask(uri, request, on_notice).await;
+    }
+    let failed = |error| Failure::io("cannot listen on the loopback address", &error);
+    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
+    let uri = format!("http://{}", listener.local_addr().map_err(failed)?);
+    // The only call is over before shutdown begins, so there is nothing to wait for.
+    let config = ServerConfig { engine: args.limits.engine(), grace: Duration::ZERO };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut serving = std::pin::pin!(service::run(listener, async { drop(stopped.await) }, config));
+    let outcome = tokio::select! {
+        served = &mut serving => {
+            served?;
+            return Err(Failure::new(ErrorKind::Internal, "the server in this process stopped of itself"));
+        }
+        outcome = ask(&uri, request, on_notice) => outcome,
+    };
+    drop(stop);
+    serving.await?;
+    outcome
+}
+
+async fn ask(
+    uri: &str,
+    request: MaterializeRequest,
+    on_notice: impl FnMut(Notice),
+) -> Result<MaterializeResult, Failure> {
+    Ok(Client::connect(uri).await?.materialize(request, on_notice).await?)
+}
+
+fn json(result: &MaterializeResult) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(result)
+        .map_err(|error| Failure::new(ErrorKind::Internal, format!("the report cannot be written: {error}")))?;
+    Ok(format!("{text}\n"))
+}

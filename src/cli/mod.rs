@@ -1,0 +1,148 @@
+//! The command line: what can be asked for, and how the answer leaves the program.
+
+mod args;
+pub mod exit;
+mod explain;
+mod init;
+mod materialize;
+mod print;
+mod progress;
+mod schema;
+mod serve;
+mod starter;
+mod summary;
+mod validate;
+
+use std::future::Future;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use exit::Failure;
+
+/// How long work that was cancelled gets to clean up behind itself.
+const CLEAN_UP: Duration = Duration::from_secs(5);
+
+const ABOUT: &str = "\
+Scores customers from up to four tables (customer, subscription, usage, support) and writes the table \
+customer_health_scores: one row per customer with a health score of 0-100, a risk category, and flags for churn risk \
+and expansion opportunity. What is read, and how it is scored, stands in a component.yaml.";
+
+const EXAMPLES: &str = "\
+Examples:
+  customer-health init data/*.parquet -o component.yaml   write a starter component.yaml
+  customer-health validate component.yaml                 find all mistakes in it
+  customer-health materialize component.yaml              score, and write the table
+  customer-health explain component.yaml C-1042           why does this customer score so?
+  customer-health serve                                   the same over gRPC";
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "customer-health",
+    version,
+    about = "Customer health scores as a data asset",
+    long_about = ABOUT,
+    after_help = format!("{EXAMPLES}\n\n{}", exit::HELP),
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Score all customers and write the table
+    Materialize(materialize::MaterializeArgs),
+    /// Serve the gRPC API until SIGINT or SIGTERM
+    Serve(serve::ServeArgs),
+    /// Check a component.yaml: all its problems at once, then its inputs' columns
+    Validate(validate::ValidateArgs),
+    /// Print the JSON Schema of component.yaml, for editors
+    Schema(schema::SchemaArgs),
+    /// Take one customer's health score apart, or print the plan
+    Explain(explain::ExplainArgs),
+    /// Write a commented starter component.yaml by looking at Parquet files
+    Init(init::InitArgs),
+}
+
+/// Does what the command line asks for.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no failures, and go to stdout; a closed pipe is nobody's problem.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { 0 });
+        }
+    };
+    log();
+    let outcome = match cli.command {
+        Command::Materialize(args) => materialize::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Validate(args) => validate::run(&args),
+        Command::Schema(args) => schema::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Init(args) => init::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            print::stderr(&failure.text());
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// Logs go to stderr: warnings and worse, or what `RUST_LOG` says.
+fn log() {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    // Fails only where a logger is there already, which then serves as well.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).try_init();
+}
+
+/// Runs a command that waits for things.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::io("cannot start threads", &error))?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_timeout(CLEAN_UP);
+    outcome
+}
+
+/// Resolves when the process is asked to end, by Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// Where signals cannot be listened to.
+async fn asked_to_stop() -> Result<(), Failure> {
+    let failed = |error| Failure::io("cannot listen to signals", &error);
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
+        tokio::select! {
+            outcome = tokio::signal::ctrl_c() => outcome.map_err(failed),
+            _ = terminated.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await.map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

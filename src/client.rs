@@ -1,0 +1,191 @@
+//! A typed client: asks a server for a run, and tells progress and failures in the words of this crate.
+
+use std::error::Error;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+use crate::component::Recipe;
+use crate::error::ErrorKind;
+use crate::proto::component_source::Source;
+use crate::proto::customer_health_service_client::CustomerHealthServiceClient;
+use crate::proto::materialize_response::Event;
+use crate::proto::{
+    ComponentSource, Input, InputOverride, MaterializeRequest, MaterializeResult, Progress, REASON, Warning,
+};
+use crate::scorecard::InputName;
+
+/// A connection to a server.
+#[derive(Debug, Clone)]
+pub struct Client {
+    inner: CustomerHealthServiceClient<Channel>,
+}
+
+/// What a server tells while a run works.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    /// The run got on.
+    Progress(Progress),
+    /// Something is not as it should be, though no error; the report has it again.
+    Warning(Warning),
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ClientError {
+    /// What sort of failure it is.
+    pub kind: ErrorKind,
+    /// The server's words, or what kept it from answering.
+    pub message: String,
+}
+
+impl Client {
+    /// Connects to a server, such as `http://127.0.0.1:50051`.
+    ///
+    /// # Errors
+    /// Where the address is none, or nobody answers there.
+    pub async fn connect(uri: &str) -> Result<Self, ClientError> {
+        let unreachable = |error: &dyn Error| ClientError {
+            kind: ErrorKind::Unavailable,
+            message: format!(
+                "cannot reach the server at {uri}: {}\n\
+                 hint: expected the address that `customer-health serve` prints, such as http://127.0.0.1:50051",
+                root_cause(error)
+            ),
+        };
+        let endpoint = Endpoint::from_shared(uri.to_owned()).map_err(|error| unreachable(&error))?;
+        let channel = endpoint.tcp_nodelay(true).connect().await.map_err(|error| unreachable(&error))?;
+        Ok(Self { inner: CustomerHealthServiceClient::new(channel) })
+    }
+
+    /// Runs until the table is published; `on_notice` hears of everything before that. Dropping the future cancels the
+    /// run.
+    ///
+    /// # Errors
+    /// What the server says, or that it went away.
+    pub async fn materialize(
+        &mut self,
+        request: MaterializeRequest,
+        mut on_notice: impl FnMut(Notice),
+    ) -> Result<MaterializeResult, ClientError> {
+        let mut events = self.inner.materialize(request).await?.into_inner();
+        while let Some(message) = events.message().await? {
+            match message.event {
+                Some(Event::Progress(progress)) => on_notice(Notice::Progress(progress)),
+                Some(Event::Warning(warning)) => on_notice(Notice::Warning(warning)),
+                Some(Event::Result(result)) => return Ok(result),
+                // An event of a later version.
+                None => {}
+            }
+        }
+        let message = "the server ended the call without a result\nhint: the server's log says why".to_owned();
+        Err(ClientError { kind: ErrorKind::Internal, message })
+    }
+}
+
+/// The request that runs a recipe.
+///
+/// # Errors
+/// Where the working directory, which a relative base folder starts from, cannot be told.
+pub fn request(
+    recipe: &Recipe,
+    as_of: Option<DateTime<Utc>>,
+    run_id: Option<&str>,
+) -> std::io::Result<MaterializeRequest> {
+    // An empty path is no path to `absolute`, but the working directory to a recipe.
+    let base = if recipe.base_dir.as_os_str().is_empty() { Path::new(".") } else { &recipe.base_dir };
+    let component = ComponentSource {
+        source: Some(Source::Text(recipe.text.clone())),
+        file: recipe.file.clone(),
+        base_dir: std::path::absolute(base)?.display().to_string(),
+        variables: recipe.variables.clone().into_iter().collect(),
+    };
+    let inputs = recipe.overrides.inputs.iter();
+    Ok(MaterializeRequest {
+        component: Some(component),
+        inputs: inputs.map(|(name, path)| InputOverride { input: input(*name).into(), path: path.clone() }).collect(),
+        output: recipe.overrides.output.clone().unwrap_or_default(),
+        as_of: as_of.map(|time| prost_types::Timestamp {
+            seconds: time.timestamp(),
+            nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0),
+        }),
+        run_id: run_id.unwrap_or_default().to_owned(),
+    })
+}
+
+fn input(name: InputName) -> Input {
+    match name {
+        InputName::Customer => Input::Customer,
+        InputName::Subscription => Input::Subscription,
+        InputName::Usage => Input::Usage,
+        InputName::Support => Input::Support,
+    }
+}
+
+impl From<Status> for ClientError {
+    fn from(status: Status) -> Self {
+        let reason = status.metadata().get(REASON).and_then(|value| value.to_str().ok());
+        let known = reason.and_then(|reason| ErrorKind::ALL.into_iter().find(|kind| kind.reason() == reason));
+        // Without a reason it is not our server's answer: the connection broke, or something in between spoke.
+        let kind = known
+            .unwrap_or_else(|| if status.source().is_some() { ErrorKind::Unavailable } else { kind(status.code()) });
+        let message = match (known, status.source()) {
+            (None, Some(source)) => format!("the connection to the server broke: {}", root_cause(source)),
+            _ if status.message().is_empty() => status.code().description().to_lowercase(),
+            _ => status.message().to_owned(),
+        };
+        Self { kind, message }
+    }
+}
+
+/// The kind that a code stands for where no reason came with it.
+fn kind(code: Code) -> ErrorKind {
+    match code {
+        Code::InvalidArgument | Code::OutOfRange => ErrorKind::InvalidComponent,
+        Code::FailedPrecondition => ErrorKind::InvalidInput,
+        Code::NotFound => ErrorKind::NotFound,
+        Code::PermissionDenied | Code::Unauthenticated => ErrorKind::Denied,
+        Code::Aborted | Code::AlreadyExists => ErrorKind::OutputConflict,
+        Code::ResourceExhausted => ErrorKind::ResourceExhausted,
+        Code::Unavailable | Code::DeadlineExceeded => ErrorKind::Unavailable,
+        Code::Cancelled => ErrorKind::Cancelled,
+        Code::Ok | Code::Unknown | Code::Unimplemented | Code::Internal | Code::DataLoss => ErrorKind::Internal,
+    }
+}
+
+/// The innermost cause: `connection refused` says more than the `transport error` around it.
+fn root_cause(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_decides_the_kind_and_the_code_stands_in() {
+        let mut status = Status::aborted("another run writes it");
+        assert_eq!(
+            ClientError::from(status.clone()),
+            ClientError { kind: ErrorKind::OutputConflict, message: "another run writes it".into() }
+        );
+        status.metadata_mut().insert(REASON, "UNAVAILABLE".parse().unwrap());
+        assert_eq!(ClientError::from(status).kind, ErrorKind::Unavailable);
+        let bare = ClientError::from(Status::deadline_exceeded(""));
+        assert_eq!((bare.kind, bare.message.contains("status:")), (ErrorKind::Unavailable, false));
+    }
+
+    #[test]
+    fn a_relative_recipe_starts_from_the_working_directory() {
+        let request = request(&Recipe::default(), None, None).unwrap();
+        let here = std::env::current_dir().unwrap().display().to_string();
+        assert_eq!(request.component.unwrap().base_dir, here);
+    }
+}

@@ -1,0 +1,117 @@
+//! Serves calls on a listener until told to stop, then lets running calls finish.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::server::NamedService;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::server::{HealthReporter, health_reporter};
+
+use super::handler::Handler;
+use crate::engine::{Engine, EngineConfig, EngineError};
+use crate::error::ErrorKind;
+use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::proto::customer_health_service_server::CustomerHealthServiceServer;
+
+/// How often a silent connection is asked for a sign of life: a caller that vanished must not keep its run going.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// How long cancelled calls get to tell their callers.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How a server behaves.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Limits of the engine.
+    pub engine: EngineConfig,
+    /// How long running calls may take to finish after shutdown begins; then they are cancelled.
+    pub grace: Duration,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self { engine: EngineConfig::default(), grace: Duration::from_secs(30) }
+    }
+}
+
+/// Why a server could not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The engine could not be made.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The description of the service does not fit together.
+    #[error("the service cannot describe itself: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// Connections can no longer be accepted.
+    #[error("the server stopped accepting calls: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+impl ServeError {
+    /// What sort of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Engine(error) => error.kind(),
+            Self::Reflection(_) => ErrorKind::Internal,
+            Self::Transport(_) => ErrorKind::Unavailable,
+        }
+    }
+}
+
+/// Serves the service, health and reflection until `shutdown` resolves, then drains.
+///
+/// Once shutdown begins, health says not-serving, new calls are refused, and running ones have `config.grace` to
+/// finish before they are cancelled.
+///
+/// # Errors
+/// Where the engine cannot be made or the listener fails.
+pub async fn run(
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+    config: ServerConfig,
+) -> Result<(), ServeError> {
+    let stop = CancellationToken::new();
+    let draining = CancellationToken::new();
+    let service = CustomerHealthServiceServer::new(Handler::new(Engine::new(config.engine)?, stop.clone()));
+    let (reporter, health) = health_reporter();
+    report(&reporter, ServingStatus::Serving).await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let signal = async {
+        shutdown.await;
+        report(&reporter, ServingStatus::NotServing).await;
+        draining.cancel();
+    };
+    let serving = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .add_service(health)
+        .add_service(reflection)
+        .add_service(service)
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), signal);
+    let mut serving = std::pin::pin!(serving);
+    let grace_is_over = async {
+        draining.cancelled().await;
+        tokio::time::sleep(config.grace).await;
+    };
+    tokio::select! {
+        outcome = &mut serving => return Ok(outcome?),
+        () = grace_is_over => stop.cancel(),
+    }
+    // What is left after this are connections without a run, such as those that watch health.
+    match tokio::time::timeout(FAREWELL, serving).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(_) => Ok(()),
+    }
+}
+
+async fn report(reporter: &HealthReporter, status: ServingStatus) {
+    reporter.set_service_status("", status).await;
+    reporter.set_service_status(CustomerHealthServiceServer::<Handler>::NAME, status).await;
+}
