@@ -1,15 +1,16 @@
 //! From a laid-together scorecard spec to a valid scorecard, with all problems at once.
 
+use super::card_scale::build_scale;
 use super::expression;
 use super::overlay::Layers;
 use super::position::join;
 use super::problem::{Problem, nearest};
-use super::spec::{AggregateSpec, CombineSpec, DirectionSpec, IndicatorSpec, InputNameSpec, ScaleSpec};
+use super::spec::{AggregateSpec, CombineSpec, IndicatorSpec, InputNameSpec};
 use super::spec::{ScoreComponentSpec, ScorecardSpec};
-use super::value::{MissingSpec, RangeEndSpec};
+use super::value::MissingSpec;
 use crate::scorecard::{
-    Aggregate, Band, Cap, Combine, Direction, Indicator, InputName, MissingComponent, RangeEnd, RiskCategories,
-    RiskCategory, Scale, ScoreComponent, Scorecard,
+    Aggregate, Cap, Combine, Indicator, InputName, MissingComponent, RiskCategories, RiskCategory, Scale,
+    ScoreComponent, Scorecard,
 };
 
 /// Weights whose sum is this near to 1 need no word said.
@@ -51,7 +52,7 @@ impl<'a> Checker<'a> {
     }
 
     /// A score of 0-100.
-    fn score(&mut self, path: &str, value: f64) -> f64 {
+    pub fn score(&mut self, path: &str, value: f64) -> f64 {
         if !(0.0..=100.0).contains(&value) {
             self.fault(path, format!("expected a score from 0 to 100, found {value}"), None);
         }
@@ -310,79 +311,6 @@ fn build_indicator(
         weight: weight?,
         scale: scale?,
         aggregate,
-    })
-}
-
-fn build_scale(spec: &ScaleSpec, path: &str, check: &mut Checker<'_>) -> Option<Scale> {
-    let given = [spec.range.is_some(), spec.bands.is_some(), spec.map.is_some(), spec.percentile.is_some()];
-    if given.iter().filter(|given| **given).count() != 1 {
-        check.fault(path, "expected exactly one of `range`, `bands`, `map` and `percentile`", None);
-        return None;
-    }
-    if spec.default.is_some() && spec.map.is_none() {
-        check.fault(&join(path, "default"), "`default` goes with `map` only", None);
-    }
-    if let Some(ends) = &spec.range {
-        let &[RangeEndSpec(worst), RangeEndSpec(best)] = ends.as_slice() else {
-            let message = format!("expected two ends, `[worst, best]`, found {}", ends.len());
-            check.fault(&join(path, "range"), message, None);
-            return None;
-        };
-        for (at, end) in [worst, best].into_iter().enumerate() {
-            if let RangeEnd::Number(number) = end {
-                check.finite(&format!("{path}.range.{at}"), number);
-            }
-        }
-        return Some(Scale::Range { worst, best });
-    }
-    if let Some(bands) = &spec.bands {
-        let path = join(path, "bands");
-        if bands.is_empty() {
-            check.fault(&path, "expected at least one band, found none", None);
-        }
-        for (at, band) in bands.iter().enumerate() {
-            let path = format!("{path}.{at}");
-            check.score(&join(&path, "score"), band.score);
-            let before = at.checked_sub(1).and_then(|before| bands[before].below);
-            match (band.below, before) {
-                (None, _) if at + 1 < bands.len() => {
-                    check.fault(
-                        &path,
-                        "only the last band may leave out `below`",
-                        Some("bands go from lowest to highest"),
-                    );
-                }
-                (Some(below), Some(before)) if below <= before => {
-                    let message = format!("expected a number above {before}, found {below}");
-                    check.fault(&join(&path, "below"), message, Some("bands go from lowest to highest"));
-                }
-                (Some(below), _) => drop(check.finite(&join(&path, "below"), below)),
-                (None, _) => {}
-            }
-        }
-        return Some(Scale::Bands(bands.iter().map(|b| Band { below: b.below, score: b.score }).collect()));
-    }
-    if let Some(map) = &spec.map {
-        let mut scores: Vec<(String, f64)> = Vec::new();
-        for (text, score) in map {
-            let at = format!("{path}.map.{}", text.0);
-            check.score(&at, *score);
-            let text = text.0.trim().to_lowercase();
-            if scores.iter().any(|(other, _)| *other == text) {
-                check.fault(&at, format!("`{text}` stands here twice: text is compared trimmed and case-blind"), None);
-            }
-            scores.push((text, *score));
-        }
-        if let Some(default) = spec.default {
-            check.score(&join(path, "default"), default);
-        }
-        return Some(Scale::Map { scores, default: spec.default });
-    }
-    spec.percentile.map(|direction| {
-        Scale::Percentile(match direction {
-            DirectionSpec::HigherIsBetter => Direction::HigherIsBetter,
-            DirectionSpec::LowerIsBetter => Direction::LowerIsBetter,
-        })
     })
 }
 

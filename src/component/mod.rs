@@ -1,6 +1,7 @@
 //! What an engineer edits: `component.yaml`, read with places, checked as a whole, and then known to be valid.
 
 mod card;
+mod card_scale;
 mod expression;
 mod overlay;
 mod parse;

@@ -7,7 +7,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 
-use super::query;
+use super::{query, session};
 use crate::plan::bind::BoundInput;
 use crate::plan::input;
 
@@ -23,7 +23,7 @@ impl Footer {
     /// # Errors
     /// Where the files cannot be opened.
     pub async fn read(input: &BoundInput, state: &SessionState) -> Result<Self> {
-        let scan = query::physical(state, &input::scan(input)?.build()?).await?;
+        let scan = query::physical(&session::with_statistics(state), &input::scan(input)?.build()?).await?;
         let schema = scan.schema();
         let statistics: Statistics =
             StatisticsContext::new().compute(scan.as_ref(), &StatisticsArgs::new())?.as_ref().clone();

@@ -82,17 +82,21 @@ pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionSt
         }
     }
     let bound = bind(component, &tables, history, state, as_of)?;
-    warnings.extend(bound.inputs.values().filter(|input| input.fields.iter().all(|f| f.reading.is_none())).map(
-        |input| {
-            let fields: Vec<&str> = input.fields.iter().map(|f| f.indicator.field.as_str()).collect();
-            format!(
-                "input `{}` has none of the scorecard's fields ({}); map them under `inputs.{}.fields`",
-                input.name,
-                fields.join(", "),
-                input.name
-            )
-        },
-    ));
+    warnings.extend(
+        bound
+            .inputs
+            .values()
+            .filter(|input| !input.fields.is_empty() && input.fields.iter().all(|f| f.reading.is_none()))
+            .map(|input| {
+                let fields: Vec<&str> = input.fields.iter().map(|f| f.indicator.field.as_str()).collect();
+                format!(
+                    "input `{}` has none of the scorecard's fields ({}); map them under `inputs.{}.fields`",
+                    input.name,
+                    fields.join(", "),
+                    input.name
+                )
+            }),
+    );
     Ok(Opening { bound, files, warnings })
 }
 

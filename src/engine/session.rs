@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool, UnboundedMemoryPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::session_state::SessionState;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::EngineError;
@@ -50,11 +50,18 @@ pub fn new(config: &EngineConfig, memory: Arc<dyn MemoryPool>) -> Result<Session
         .with_disk_manager_builder(disk)
         .build_arc()
         .map_err(|e| EngineError::internal("setting up the engine", e))?;
-    let mut session = SessionConfig::new().with_collect_statistics(true);
+    // A column with one value and NaN has equal extremes in a footer, and scans would take it for constant.
+    let mut session = SessionConfig::new().with_collect_statistics(false);
     if let Some(partitions) = config.target_partitions {
         session = session.with_target_partitions(partitions);
     }
     // Columns are named as the files name them, in upper and lower case.
     session.options_mut().sql_parser.enable_ident_normalization = false;
     Ok(SessionContext::new_with_config_rt(session, runtime).state())
+}
+
+/// The same session, in which scans know their files' statistics.
+pub fn with_statistics(state: &SessionState) -> SessionState {
+    let config = state.config().clone().with_collect_statistics(true);
+    SessionStateBuilder::new_from_existing(state.clone()).with_config(config).build()
 }

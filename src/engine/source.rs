@@ -93,7 +93,7 @@ impl Source<'_> {
             }
             None => PathBuf::from(self.path),
         };
-        let path = std::path::absolute(&path).map_err(|e| EngineError::of_io(self.role, self.path, "read", e))?;
+        let path = plain(&path).map_err(|e| EngineError::of_io(self.role, self.path, "read", e))?;
         let url = match std::fs::metadata(&path) {
             Ok(found) if found.is_dir() => Url::from_directory_path(&path).map(|url| (url, self.ending().to_owned())),
             // Opened once here, so that a file that may not be read is told as such.
@@ -155,6 +155,19 @@ impl Source<'_> {
             schema.metadata().clone(),
         ))
     }
+}
+
+/// A path from the root without links and `..`, which object stores do not know, as far as it exists.
+fn plain(path: &Path) -> std::io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    let mut rest = Vec::new();
+    for folder in path.ancestors() {
+        if let Ok(found) = folder.canonicalize() {
+            return Ok(rest.iter().rev().fold(found, |path, part| path.join(part)));
+        }
+        rest.extend(folder.file_name());
+    }
+    Ok(path)
 }
 
 /// A hint at what is there instead.

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
+use datafusion::functions::math::expr_fn::floor;
+use datafusion::functions_aggregate::array_agg::array_agg_udaf;
 use datafusion::functions_aggregate::count::count;
 use datafusion::functions_aggregate::min_max::{max, min};
-use datafusion::functions_aggregate::percentile_cont::percentile_cont;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
+use datafusion::functions_nested::expr_fn::{array_element, array_length, array_sort};
+use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, cast, lit, when};
 
 use super::bind::{BoundField, BoundInput};
 use super::{input, names};
@@ -93,24 +95,43 @@ pub fn wanted(input: &BoundInput, known: &Statistics) -> Vec<Wanted> {
 /// Where the plan cannot be built, which is a fault of the program.
 pub fn plan(bound: &BoundInput, window: input::Window, wanted: &[Wanted]) -> Result<LogicalPlan> {
     let customers = input::customers(bound, window, |_| false)?;
-    let statistics = wanted.iter().enumerate().map(|(at, wanted)| {
+    let (mut gathered, mut found) = (Vec::new(), Vec::new());
+    for (at, wanted) in wanted.iter().enumerate() {
         let (Wanted::Statistic(field, _) | Wanted::Count(field)) = wanted;
         let field = &bound.fields[*field];
         let value = names::column(names::value(&field.component, &field.indicator));
-        statistic(value, wanted).alias(format!("statistic {at}"))
-    });
-    let statistics: Vec<Expr> = statistics.collect();
-    LogicalPlanBuilder::from(customers).aggregate(Vec::<Expr>::new(), statistics)?.build()
+        let number = cast(value.clone(), DataType::Float64);
+        let name = format!("statistic {at}");
+        let gather = match wanted {
+            Wanted::Count(_) => count(value),
+            Wanted::Statistic(_, Statistic::Min) => min(number),
+            Wanted::Statistic(_, Statistic::Max) => max(number),
+            Wanted::Statistic(_, Statistic::Percentile(_)) => {
+                let there = number.clone().is_not_null();
+                array_agg_udaf().call(vec![number]).filter(there).build()?
+            }
+        };
+        gathered.push(gather.alias(&name));
+        let gathered = names::column(&name);
+        found.push(match wanted {
+            Wanted::Statistic(_, Statistic::Percentile(percent)) => percentile(gathered, *percent)?.alias(name),
+            _ => gathered,
+        });
+    }
+    LogicalPlanBuilder::from(customers).aggregate(Vec::<Expr>::new(), gathered)?.project(found)?.build()
 }
 
-fn statistic(value: Expr, wanted: &Wanted) -> Expr {
-    let number = cast(value.clone(), DataType::Float64);
-    match wanted {
-        Wanted::Count(_) => count(value),
-        Wanted::Statistic(_, Statistic::Min) => min(number),
-        Wanted::Statistic(_, Statistic::Max) => max(number),
-        Wanted::Statistic(_, Statistic::Percentile(percent)) => {
-            percentile_cont(number.sort(true, true), lit(f64::from(*percent) / 100.0))
-        }
-    }
+/// A percentile of a list of values, interpolated linearly between the two values around it.
+///
+/// The engine's own `percentile_cont` rounds the weight of the two values to a millionth, which is not exact enough.
+fn percentile(values: Expr, percent: u8) -> Result<Expr> {
+    let sorted = array_sort(values.clone(), lit("ASC"), lit("NULLS LAST"));
+    let last = cast(array_length(values), DataType::Float64) - lit(1.0);
+    // In hundredths first, so that a whole place stays whole.
+    let place = last * lit(f64::from(percent)) / lit(100.0);
+    let below = floor(place.clone());
+    let at = |place: Expr| array_element(sorted.clone(), cast(place, DataType::Int64) + lit(1_i64));
+    let (low, high) = (at(below.clone()), at(below.clone() + lit(1.0)));
+    let part = place - below;
+    when(part.clone().gt(lit(0.0)), low.clone() + (high - low.clone()) * part).otherwise(low)
 }

@@ -7,15 +7,18 @@ use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, T
 use super::names;
 use crate::component::Component;
 
-/// Fields of one entry of `drivers`.
+/// Fields of one entry of `drivers`; nullable as the engine's struct functions make them, though only `value` and `score`
+/// ever are null.
 pub fn driver_fields() -> Fields {
+    let text = |name| Field::new(name, DataType::Utf8, true);
+    let number = |name| Field::new(name, DataType::Float64, true);
     Fields::from(vec![
-        Field::new("component", DataType::Utf8, false),
-        Field::new("indicator", DataType::Utf8, false),
-        Field::new("value", DataType::Utf8, true),
-        Field::new("score", DataType::Float64, true),
-        Field::new("weight", DataType::Float64, false),
-        Field::new("contribution", DataType::Float64, false),
+        text("component"),
+        text("indicator"),
+        text("value"),
+        number("score"),
+        number("weight"),
+        number("contribution"),
     ])
 }
 
@@ -43,7 +46,7 @@ pub fn output(component: &Component) -> SchemaRef {
         ]);
     }
     if component.include_drivers() {
-        let item = Field::new("item", DataType::Struct(driver_fields()), false);
+        let item = Field::new("item", DataType::Struct(driver_fields()), true);
         fields.extend([
             Field::new("weakest_factor", DataType::Utf8, true),
             Field::new("data_coverage", DataType::Float64, false),

@@ -67,11 +67,9 @@ pub fn components(
             ends.extend(details);
         }
     }
-    let mut builder = LogicalPlanBuilder::from(plan);
-    if !ranks.is_empty() {
-        builder = builder.window(ranks)?;
-    }
-    builder.project(scores)?.project(means)?.project(ends)?.build()
+    // Each rank has an order of its own, so each is a window of its own.
+    let ranked = ranks.into_iter().try_fold(LogicalPlanBuilder::from(plan), |plan, rank| plan.window([rank]))?;
+    ranked.project(scores)?.project(means)?.project(ends)?.build()
 }
 
 fn indicator_score(
@@ -108,8 +106,10 @@ fn weighted_mean(component: &ScoreComponent, present: &[&Indicator]) -> Result<E
         total.push(when(there.clone(), score * lit(indicator.weight)).otherwise(lit(0.0))?);
         weights.push(when(there, lit(indicator.weight)).otherwise(lit(0.0))?);
     }
-    let weight = sum_of(weights);
-    when(weight.clone().gt(lit(0.0)), sum_of(total) / weight).end()
+    let (total, weight) = (sum_of(total), sum_of(weights));
+    // Of some weights the mean of scores of 100 is a rounding error more than 100.
+    let full = weight.clone() * lit(100.0);
+    when(weight.clone().lt_eq(lit(0.0)), nothing()).when(total.clone().gt(full), lit(100.0)).otherwise(total / weight)
 }
 
 /// What a missing component counts as in the table.

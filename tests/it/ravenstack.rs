@@ -1,0 +1,73 @@
+//! Real tables, raw: the RavenStack sample, scored through the mapping in `examples/ravenstack/`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{DataType, Date32Type};
+use chrono::DateTime;
+use customer_health::component::{Component, Recipe};
+use customer_health::engine::RunRequest;
+
+use crate::support::{Scores, block_on, engine, read_parquet, root, silent};
+
+/// 2024-12-31 in days since 1970.
+const TODAY: i32 = 20_088;
+
+fn data() -> Option<PathBuf> {
+    let folder = match std::env::var_os("RAVENSTACK") {
+        Some(folder) => PathBuf::from(folder),
+        None => root().join("../shared/data/ravenstack"),
+    };
+    folder.join("accounts.parquet").exists().then_some(folder)
+}
+
+/// Accounts with a row whose date lies in `(after, TODAY]`; all accounts where no date is named.
+fn accounts(folder: &Path, file: &str, date: Option<&str>, after: i32) -> BTreeSet<String> {
+    let table = read_parquet(&folder.join(file));
+    let ids = arrow::compute::cast(table.column_by_name("account_id").unwrap(), &DataType::Utf8).unwrap();
+    let ids = ids.as_string::<i32>();
+    let inside = |row: usize| match date {
+        Some(date) => {
+            let dates = table.column_by_name(date).unwrap().as_primitive::<Date32Type>();
+            dates.is_valid(row) && dates.value(row) > after && dates.value(row) <= TODAY
+        }
+        None => true,
+    };
+    (0..table.num_rows()).filter(|row| inside(*row)).map(|row| ids.value(row).to_owned()).collect()
+}
+
+#[test]
+fn every_account_is_scored_once_and_neutral_only_where_the_data_says_nothing() {
+    let Some(data) = data() else {
+        println!("skipped: no RavenStack data; set RAVENSTACK to its folder");
+        return;
+    };
+    let mut recipe = Recipe::read(&root().join("examples/ravenstack/component.yaml")).unwrap();
+    recipe.variables.insert("RAVENSTACK".to_owned(), data.display().to_string());
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.parquet");
+    recipe.overrides.output = Some(output.display().to_string());
+    let component = Component::new(&recipe).unwrap_or_else(|error| panic!("{error}"));
+    let request = RunRequest { as_of: DateTime::from_timestamp(i64::from(TODAY) * 86_400, 0), ..RunRequest::new() };
+    let report = block_on(engine(None).materialize(&component, &request, &silent()));
+    let scores = Scores::read(&output, report.unwrap_or_else(|error| panic!("{error}")));
+    println!("{:#?}", scores.report);
+
+    let all = accounts(&data, "accounts.parquet", None, 0);
+    let found: BTreeSet<String> = scores.ids().into_iter().map(str::to_owned).collect();
+    assert_eq!(all.len(), 500);
+    assert_eq!(found, all, "every account once, and no other");
+
+    let silent = |file, date, after| 500 - accounts(&data, file, date, after).len() as u64;
+    let no_usage = silent("feature_usage.parquet", Some("usage_date"), TODAY - 90);
+    assert!(no_usage > 0, "the sample has accounts without usage in the window");
+    assert_eq!(scores.missing("engagement"), no_usage);
+    assert_eq!(scores.missing("product_usage"), no_usage);
+    assert_eq!(scores.missing("payment_health"), silent("subscriptions.parquet", None, 0));
+    assert_eq!(scores.missing("support_health"), silent("support_tickets.parquet", Some("submitted_at"), 0));
+
+    let summary = scores.report.scores.unwrap();
+    assert!(summary.max - summary.min > 25.0, "scores tell accounts apart: {summary:?}");
+    assert!(scores.report.warnings.is_empty(), "{:?}", scores.report.warnings);
+}
