@@ -25,7 +25,7 @@ pub fn of(
 ) -> RunReport {
     let inputs = inputs(prepared, fold);
     let mut warnings = prepared.opening.warnings.clone();
-    warnings.extend(inputs.iter().flat_map(|input| unparsable(input)));
+    warnings.extend(inputs.iter().flat_map(unparsable));
     RunReport {
         run_id: request.run_id.clone(),
         asset_name: component.asset().name.clone(),
@@ -68,7 +68,7 @@ fn inputs(prepared: &Prepared, fold: &Fold) -> Vec<InputReport> {
                 duplicates_merged: tally.rows.saturating_sub(tally.customers),
                 unmatched: tally.alone,
                 key: input.key_column.clone(),
-                fields: fields(input, |wanted| count(wanted)),
+                fields: fields(input, count),
             }
         })
         .collect()
