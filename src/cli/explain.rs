@@ -8,7 +8,6 @@ use super::args::{self, ComponentArgs, LimitArgs};
 use super::exit::{self, Failure};
 use super::print::{Side, Table};
 use super::{block_on, print};
-use crate::component::Component;
 use crate::engine::{ComponentExplanation, Engine, Explanation, RunRequest};
 
 /// Arguments of `explain`.
@@ -48,10 +47,11 @@ pub struct ExplainArgs {
 /// # Errors
 /// Where the component or its inputs are wrong, or there is no such customer.
 pub fn run(args: &ExplainArgs) -> Result<(), Failure> {
-    let component = Component::new(&args.component.recipe()?)?;
+    let recipe = args.component.recipe()?;
     let request = RunRequest { as_of: args.as_of, ..RunRequest::new() };
     let text = block_on(async {
         let engine = Engine::new(args.limits.engine())?;
+        let component = engine.component(&recipe).await?;
         Ok(match &args.customer_id {
             Some(customer) => text(&engine.explain(&component, &request, customer).await?),
             None => format!("{}\n", engine.explain_plan(&component, &request).await?.trim_end()),

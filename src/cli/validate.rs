@@ -31,8 +31,13 @@ pub struct ValidateArgs {
 /// # Errors
 /// All problems of the component, or what is wrong with an input.
 pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
-    let component = Component::new(&args.component.recipe()?)?;
-    let described = block_on(async { Ok(Engine::new(EngineConfig::default())?.describe(&component).await) })?;
+    let recipe = args.component.recipe()?;
+    let (component, described) = block_on(async {
+        let engine = Engine::new(EngineConfig::default())?;
+        let component = engine.component(&recipe).await?;
+        let described = engine.describe(&component).await;
+        Ok((component, described))
+    })?;
     let file = args.component.file.display().to_string();
     match described {
         Ok(description) => print::stdout(&text(&file, &component, &description)),

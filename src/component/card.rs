@@ -70,9 +70,8 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// The finished scorecard and what should be said about it.
+/// The scorecard and what should be said about it; only to be used where no problem was noted.
 pub fn build(spec: &ScorecardSpec, check: &mut Checker<'_>) -> Option<(Scorecard, Vec<String>)> {
-    let before = check.problems.len();
     let combine = match spec.combine {
         Some(CombineSpec::WeightedSum) => Combine::WeightedSum,
         Some(CombineSpec::WeightedMean) | None => Combine::WeightedMean,
@@ -114,9 +113,6 @@ pub fn build(spec: &ScorecardSpec, check: &mut Checker<'_>) -> Option<(Scorecard
         check.conflict(["churn_risk_threshold", "expansion_opportunity_threshold"], message);
     }
     check_weights(&components, combine, check);
-    if check.problems.len() > before {
-        return None;
-    }
     let card = Scorecard {
         components,
         combine,

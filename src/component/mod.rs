@@ -169,7 +169,18 @@ impl Component {
     /// # Errors
     /// All problems at once, each with its place.
     pub fn new(recipe: &Recipe) -> Result<Self, ComponentError> {
-        validate::validate(recipe)
+        match Self::with_problems(recipe) {
+            (Some(component), problems) if problems.is_empty() => Ok(component),
+            (_, problems) => Err(ComponentError::new(problems)),
+        }
+    }
+
+    /// Reads and checks a component; beside its problems comes what is right about it, which may be held against the
+    /// inputs to find more of them, but not be run.
+    pub fn with_problems(recipe: &Recipe) -> (Option<Self>, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let component = validate::validate(recipe, &mut problems);
+        (component, problems)
     }
 
     /// Facts for the orchestrator.

@@ -7,7 +7,7 @@ use super::card::{self, Checker};
 use super::overlay::{self, Layers};
 use super::parse::{Parsed, parse};
 use super::position::join;
-use super::problem::{ComponentError, Problem, suggest};
+use super::problem::{Problem, suggest};
 use super::spec::{ComponentSpec, FormatSpec, InputSpec};
 use super::value::{PinnedStatistics, PopulationSpec, Text};
 use super::{Asset, Component, Format, Input, Overrides, Population, Recipe};
@@ -16,25 +16,30 @@ use crate::scorecard::{Aggregate, InputName, Scorecard, Statistic};
 /// Days of change in score that count as stable where `trend_tolerance` is left out.
 const TREND_TOLERANCE: f64 = 2.0;
 
-/// Reads and checks a component.
+/// Reads and checks a component and the scorecard files it names, noting every problem.
 ///
-/// # Errors
-/// All problems of the component and of the scorecard files it names.
-pub fn validate(recipe: &Recipe) -> Result<Component, ComponentError> {
-    let parsed: Parsed<ComponentSpec> = parse(&recipe.file, &recipe.text, &recipe.variables)?;
-    let mut problems = parsed.problems.clone();
+/// What could be read without those problems comes back too, so that it can be held against the inputs.
+pub fn validate(recipe: &Recipe, problems: &mut Vec<Problem>) -> Option<Component> {
+    let parsed: Parsed<ComponentSpec> = match parse(&recipe.file, &recipe.text, &recipe.variables) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            problems.extend(error.problems);
+            return None;
+        }
+    };
+    problems.extend(parsed.problems.iter().cloned());
     let base = recipe.base_dir.as_path();
     let read_file = |path: &str| std::fs::read_to_string(base.join(path));
-    let (card, layers) = match overlay::lay(&parsed, &read_file, &recipe.variables, &mut problems) {
+    let (card, layers) = match overlay::lay(&parsed, &read_file, &recipe.variables, problems) {
         Ok(laid) => laid,
         Err(error) => {
             problems.extend(error.problems);
-            return Err(ComponentError::new(problems));
+            return None;
         }
     };
-    check_weight_keys(&parsed, &card, &mut problems);
-    let built = card::build(&card, &mut Checker::new(&layers, &mut problems));
-    let inputs = inputs(&parsed, &recipe.overrides, &layers, &mut problems);
+    check_weight_keys(&parsed, &card, problems);
+    let built = card::build(&card, &mut Checker::new(&layers, problems));
+    let inputs = inputs(&parsed, &recipe.overrides, &layers, problems);
     let tolerance = parsed.spec.trend_tolerance.unwrap_or(TREND_TOLERANCE);
     if !tolerance.is_finite() || tolerance < 0.0 {
         let message = format!("expected a number from 0, found {tolerance}");
@@ -45,12 +50,9 @@ pub fn validate(recipe: &Recipe) -> Result<Component, ComponentError> {
         let message = "`calculate_trend` needs `history`";
         problems.push(parsed.source.problem("calculate_trend", message, Some(hint.to_owned())));
     }
-    let Some((scorecard, mut warnings)) = built else { return Err(ComponentError::new(problems)) };
-    check_inputs(&parsed, &scorecard, &inputs, &mut problems);
-    let population = population(&parsed, &scorecard, &mut problems);
-    if !problems.is_empty() {
-        return Err(ComponentError::new(problems));
-    }
+    let (scorecard, mut warnings) = built?;
+    check_inputs(&parsed, &scorecard, &inputs, problems);
+    let population = population(&parsed, &scorecard, problems);
     for component in &scorecard.components {
         if component.indicators.iter().all(|i| !inputs.contains_key(&i.input)) {
             warnings.push(format!(
@@ -59,12 +61,16 @@ pub fn validate(recipe: &Recipe) -> Result<Component, ComponentError> {
             ));
         }
     }
-    let canonical = serde_json::to_vec(&card).map_err(|error| {
-        ComponentError::of_file(&recipe.file, format!("the scorecard cannot be hashed: {error}"), None)
-    })?;
+    let canonical = match serde_json::to_vec(&card) {
+        Ok(canonical) => canonical,
+        Err(error) => {
+            problems.push(parsed.source.problem("scorecard", format!("the scorecard cannot be hashed: {error}"), None));
+            return None;
+        }
+    };
     let spec = parsed.spec;
     let texts = |list: &[Text]| list.iter().map(|text| text.0.clone()).collect::<Vec<_>>();
-    Ok(Component {
+    Some(Component {
         asset: Asset {
             name: spec.asset_name.clone().unwrap_or_else(|| "customer_health_scores".to_owned()),
             description: spec.description.clone(),

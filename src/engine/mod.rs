@@ -45,7 +45,7 @@ pub use report::{
 };
 pub use session::EngineConfig;
 
-use crate::component::{Component, Format};
+use crate::component::{Component, ComponentError, Format, Recipe};
 
 /// Is told what happens while a run works.
 pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
@@ -99,6 +99,24 @@ impl Engine {
         let engine = Self { memory: session::memory(&config), config };
         engine.session()?;
         Ok(engine)
+    }
+
+    /// Reads a component; where it has problems, those that only its inputs show are told with them.
+    ///
+    /// # Errors
+    /// All problems at once. Inputs that cannot be opened are not told here.
+    pub async fn component(&self, recipe: &Recipe) -> Result<Component, EngineError> {
+        let (component, mut problems) = Component::with_problems(recipe);
+        match component {
+            Some(component) if problems.is_empty() => return Ok(component),
+            Some(component) => {
+                if let Err(more) = prepare::open(&component, Utc::now(), &self.session()?).await {
+                    problems.extend(more.problems().iter().cloned());
+                }
+            }
+            None => {}
+        }
+        Err(ComponentError::new(problems).into())
     }
 
     /// Scores the customers and publishes the table.

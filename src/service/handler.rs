@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 
 use super::convert;
 use super::status::status;
-use crate::component::{Component, ComponentError};
+use crate::component::Component;
 use crate::engine::{Engine, EngineError, Event, Observer, RunReport, RunRequest, Stage};
 use crate::error::ErrorKind;
 use crate::proto::customer_health_service_server::CustomerHealthService;
@@ -50,11 +50,8 @@ impl CustomerHealthService for Handler {
     ) -> Result<Response<Self::MaterializeStream>, Status> {
         let (recipe, run) =
             convert::request(request.into_inner()).map_err(|error| status(error.kind(), &error.to_string()))?;
-        // Reads scorecard files, and may read large ones.
-        let component = tokio::task::spawn_blocking(move || Component::new(&recipe))
-            .await
-            .map_err(|error| status(ErrorKind::Internal, &format!("checking the component failed: {error}")))?
-            .map_err(|error: ComponentError| status(error.kind(), &error.to_string()))?;
+        let component = self.engine.component(&recipe).await;
+        let component = component.map_err(|error| status(error.kind(), &error.to_string()))?;
         let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
         tokio::spawn(supervise(self.engine.clone(), component, run, sender, self.stop.clone()));
         Ok(Response::new(ReceiverStream::new(receiver)))

@@ -19,6 +19,7 @@ mod population;
 mod properties;
 mod proto;
 mod ravenstack;
+mod readme;
 mod scales;
 mod support;
 mod tidy;

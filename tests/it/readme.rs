@@ -1,0 +1,58 @@
+//! The README says what is true: its picture of the output, its component.yaml, its mistakes.
+
+use std::fs;
+use std::process::Command;
+
+use customer_health::component::{Component, Recipe};
+
+use crate::support::root;
+
+/// The fenced blocks of a language, in order.
+fn blocks(language: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    let fence = format!("```{language}\n");
+    text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_picture_is_what_the_first_command_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_customer-health"))
+        .current_dir(root())
+        .args(["materialize", "component.yaml", "--as-of", "2026-01-01", "--output"])
+        .arg(folder.path().join("scores.parquet"))
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let printed = String::from_utf8(run.stdout).unwrap().replace(&format!("{}/", root().display()), "");
+    for line in blocks("text")[0].lines().filter(|line| line.trim() != "...") {
+        assert!(
+            printed.lines().any(|other| other == line),
+            "the README shows, but nothing printed:\n{line}\n{printed}"
+        );
+    }
+}
+
+#[test]
+fn its_component_is_valid() {
+    let text = blocks("yaml").remove(0);
+    let recipe = Recipe { file: "README.md".to_owned(), text, ..Recipe::default() };
+    let component = Component::new(&recipe).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(component.scorecard().components.last().unwrap().column(), "adoption_score");
+}
+
+#[test]
+fn its_mistakes_are_told_in_these_words() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("usage.csv"), "account_id,sessions\na,1\n").unwrap();
+    let text =
+        "output: out.parquet\n\nchurn_treshold: 40\ninputs:\n  usage:\n    path: usage.csv\n    key: acount_id\n";
+    fs::write(folder.path().join("component.yaml"), text).unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_customer-health"))
+        .current_dir(folder.path())
+        .args(["materialize", "component.yaml", "--quiet"])
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(3));
+    assert_eq!(String::from_utf8(run.stderr).unwrap(), blocks("text")[1]);
+}
