@@ -23,7 +23,10 @@ pub fn check(text: &str) -> Result<Expression, String> {
     let spoken = |error: &dyn std::fmt::Display| {
         let whole = error.to_string();
         let detail = whole.trim_start_matches("sql parser error: ").replace(" at Line: 1, Column: ", " at character ");
-        format!("not a SQL expression: {detail}")
+        match detail.strip_suffix(", found: EOF").map(|expected| expected.trim_start_matches("Expected: ")) {
+            Some(expected) => format!("not a SQL expression: it ends where {expected} should follow"),
+            None => format!("not a SQL expression: {detail}"),
+        }
     };
     let mut parser = Parser::new(&GenericDialect {}).try_with_sql(text).map_err(|e| spoken(&e))?;
     let expression = parser.parse_expr().map_err(|e| spoken(&e))?;

@@ -239,7 +239,11 @@ impl Reader {
                 (None, Some(value)) => describe(value),
                 (None, None) => "nothing".to_owned(),
             };
-            self.source.problem(&dotted, format!("expected {}, found {found}", plain(expected)), None)
+            let hint = match (plain(expected), find(root, path)) {
+                ("a list", Some(Value::String(text))) => Some(format!("put it in brackets: [{text}]")),
+                _ => None,
+            };
+            self.source.problem(&dotted, format!("expected {}, found {found}", plain(expected)), hint)
         } else {
             self.source.problem(&dotted, error.to_owned(), None)
         };

@@ -123,8 +123,13 @@ impl Binder<'_> {
         let (columns, with_as_of) = columns_of(self.name.as_str(), &schema)?;
         let as_of = ScalarValue::TimestampMicrosecond(Some(self.as_of.timestamp_micros()), Some("UTC".into()));
         let stand_ins = if with_as_of { vec![(Column::new_unqualified(AS_OF), lit(as_of))] } else { Vec::new() };
-        let scope =
-            Scope { state: self.state, columns: columns.into(), stand_ins, owner: format!("input `{}`", self.name) };
+        let scope = Scope {
+            state: self.state,
+            columns: columns.into(),
+            stand_ins,
+            owner: format!("input `{}`", self.name),
+            noun: "column",
+        };
 
         let key_column = self.key_column(&schema, problems)?;
         let key_type = column_type(&schema, &key_column);

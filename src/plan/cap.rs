@@ -48,7 +48,7 @@ pub fn condition(
     let columns = DFSchema::from_unqualified_fields(fields.into(), Default::default())
         .map_err(|e| Fault { message: e.to_string(), hint: None })?;
     let owner = format!("component `{}`", component.name);
-    let scope = Scope { state, columns: columns.into(), stand_ins, owner };
+    let scope = Scope { state, columns: columns.into(), stand_ins, owner, noun: "field" };
     scope.condition(&cap.when)
 }
 

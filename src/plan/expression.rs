@@ -51,6 +51,8 @@ pub struct Scope<'a> {
     pub stand_ins: Vec<(Column, Expr)>,
     /// Whose columns they are, for messages: ``input `usage` ``.
     pub owner: String,
+    /// What they are, for messages: `column` or `field`.
+    pub noun: &'static str,
 }
 
 impl Scope<'_> {
@@ -129,7 +131,7 @@ impl Scope<'_> {
         }
         if let Some(name) = unknown {
             let columns: Vec<&str> = self.columns.fields().iter().map(|f| f.name().as_str()).collect();
-            return Fault::new(format!("{} has no column `{name}`", self.owner), suggest(&name, columns));
+            return Fault::new(format!("{} has no {} `{name}`", self.owner, self.noun), suggest(&name, columns));
         }
         Fault::new(plainly(&root.strip_backtrace()), None)
     }
