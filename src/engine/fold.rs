@@ -1,8 +1,8 @@
 //! Folds the scored batches, as they pass by, into the numbers of the run report.
 
-use datafusion::arrow::array::{Array, AsArray, Float64Array, Int64Array, RecordBatch};
+use datafusion::arrow::array::{Array, AsArray, Float64Array, RecordBatch};
 use datafusion::arrow::compute;
-use datafusion::arrow::datatypes::{Float64Type, Int64Type};
+use datafusion::arrow::datatypes::{Float64Type, UInt8Type};
 use datafusion::error::{DataFusionError, Result};
 
 use super::report::ScoreSummary;
@@ -16,8 +16,6 @@ const STEPS: usize = 100_000;
 /// What an input contributed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InputTally {
-    /// Rows that counted.
-    pub rows: u64,
     /// Customers.
     pub customers: u64,
     /// Customers that no other input has.
@@ -120,19 +118,16 @@ impl Fold {
     }
 
     fn add_inputs(&mut self, batch: &RecordBatch) -> Result<()> {
-        let counts = self
-            .inputs
-            .iter()
-            .map(|name| column(batch, &names::rows(*name))?.as_primitive_opt::<Int64Type>().ok_or_else(wrong))
-            .collect::<Result<Vec<&Int64Array>>>()?;
-        for (tally, counts) in self.by_input.iter_mut().zip(&counts) {
-            tally.rows += u64::try_from(compute::sum(*counts).unwrap_or(0)).unwrap_or(0);
-            tally.customers += (counts.len() - counts.null_count()) as u64;
+        let present = column(batch, names::PRESENT)?.as_primitive_opt::<UInt8Type>().ok_or_else(wrong)?;
+        let mut customers = [0_u64; 256];
+        for mask in present.values() {
+            customers[usize::from(*mask)] += 1;
         }
-        for row in 0..batch.num_rows() {
-            let mut having = counts.iter().enumerate().filter(|(_, counts)| counts.is_valid(row));
-            if let (Some((at, _)), None) = (having.next(), having.next()) {
-                self.by_input[at].alone += 1;
+        for (mask, count) in (0_u8..=u8::MAX).zip(customers).filter(|(_, count)| *count > 0) {
+            for (tally, name) in self.by_input.iter_mut().zip(&self.inputs) {
+                let bit = names::bit(*name);
+                tally.customers += if mask & bit == 0 { 0 } else { count };
+                tally.alone += if mask == bit { count } else { 0 };
             }
         }
         Ok(())

@@ -28,6 +28,7 @@ mod run;
 mod session;
 mod source;
 mod summary;
+mod unique;
 
 use std::fmt;
 use std::sync::Arc;

@@ -116,8 +116,12 @@ fn told_by_footer(input: &BoundInput, field: &BoundField, statistic: Statistic, 
     }
     let (min, max) = profile.footer.extremes(column)?;
     match (field.indicator.aggregate, statistic) {
+        (Aggregate::Count | Aggregate::CountDistinct, _) => None,
         (Aggregate::Min, Statistic::Min) => Some(min),
         (Aggregate::Max, Statistic::Max) => Some(max),
+        // Where every customer has one row, its value is every aggregate's.
+        (_, Statistic::Min) if input.rows.one_each => Some(min),
+        (_, Statistic::Max) if input.rows.one_each => Some(max),
         _ => None,
     }
 }

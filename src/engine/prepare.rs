@@ -9,9 +9,10 @@ use datafusion::execution::session_state::SessionState;
 use super::profile::Profile;
 use super::report::{Event, Stage, StageReport};
 use super::source::{Opened, Source, resolve};
-use super::{EngineError, Observer, population};
+use super::{EngineError, Observer, population, unique};
 use crate::component::{Component, Format, PinnedStatistics};
 use crate::plan::input::Window;
+use crate::plan::profile::Count;
 use crate::plan::{Bound, Planner, Statistics, bind};
 use crate::scorecard::InputName;
 
@@ -131,12 +132,15 @@ impl Prepared {
         let as_of = as_of.unwrap_or(calculated_at);
         let window = Window { as_of, days: component.scorecard().analysis_period_days };
         stages.begin(Stage::Open);
-        let opening = open(component, as_of, state).await?;
+        let mut opening = open(component, as_of, state).await?;
         let pinned = population::pinned(component)?;
         stages.begin(Stage::Profile);
         let mut profiles = BTreeMap::new();
-        for (name, input) in &opening.bound.inputs {
-            profiles.insert(*name, Profile::of(input, window, state).await?);
+        for (name, input) in &mut opening.bound.inputs {
+            let profile = Profile::of(input, window, state).await?;
+            input.rows.all_have_keys = profile.count(Count::NoKey) == Some(0);
+            input.rows.one_each = unique::one_row_each(input, window, &profile, state).await?;
+            profiles.insert(*name, profile);
         }
         stages.begin(Stage::Population);
         let statistics = population::find(&pinned, &opening.bound, &profiles, window, state).await?;

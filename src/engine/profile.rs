@@ -63,6 +63,11 @@ impl Profile {
         self.count(Count::Rows).unwrap_or(0)
     }
 
+    /// Rows that count.
+    pub fn kept(&self) -> u64 {
+        self.rows().saturating_sub(self.dropped().iter().map(|dropped| dropped.rows).sum())
+    }
+
     /// Rows that do not count, by reason.
     pub fn dropped(&self) -> Vec<Dropped> {
         let reasons = [

@@ -117,9 +117,8 @@ fn facts(
     prepared: &Prepared,
     fold: &Fold,
 ) -> Result<Vec<(&'static str, String)>, EngineError> {
-    let inputs = prepared.opening.bound.inputs.keys();
     let rows: serde_json::Map<String, serde_json::Value> =
-        inputs.zip(&fold.by_input).map(|(name, tally)| (name.to_string(), tally.rows.into())).collect();
+        prepared.profiles.iter().map(|(name, profile)| (name.to_string(), profile.kept().into())).collect();
     let json = |value: serde_json::Result<String>| {
         value.map_err(|error| {
             let error = datafusion::error::DataFusionError::External(Box::new(error));

@@ -4,6 +4,7 @@ use super::RunRequest;
 use super::fold::Fold;
 use super::population;
 use super::prepare::Prepared;
+use super::profile::Profile;
 use super::report::{
     ComponentReport, FieldOrigin, FieldReport, InputReport, OutputReport, RunReport, ScoreSummary, StatisticReport,
 };
@@ -55,17 +56,18 @@ fn inputs(prepared: &Prepared, fold: &Fold) -> Vec<InputReport> {
         .map(|((name, input), tally)| {
             let (files, bytes) = prepared.opening.files.get(name).copied().unwrap_or_default();
             let profile = prepared.profiles.get(name);
+            let kept = profile.map_or(tally.customers, Profile::kept);
             let count = |wanted| profile.and_then(|profile| profile.count(wanted));
             InputReport {
                 name: *name,
                 path: input.table.path.clone(),
                 files,
                 bytes,
-                rows_read: profile.map_or(tally.rows, |profile| profile.rows()),
-                rows_kept: tally.rows,
+                rows_read: profile.map_or(kept, Profile::rows),
+                rows_kept: kept,
                 dropped: profile.map(|profile| profile.dropped()).unwrap_or_default(),
                 customers: tally.customers,
-                duplicates_merged: tally.rows.saturating_sub(tally.customers),
+                duplicates_merged: kept.saturating_sub(tally.customers),
                 unmatched: tally.alone,
                 key: input.key_column.clone(),
                 fields: fields(input, count),

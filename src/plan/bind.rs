@@ -43,6 +43,17 @@ pub struct BoundInput {
     pub filter: Option<Expr>,
     /// One for each of the scorecard's indicators that read this input, in scorecard order.
     pub fields: Vec<BoundField>,
+    /// What is known of the rows, so that a plan need not do what would change nothing.
+    pub rows: KnownRows,
+}
+
+/// What is known of an input's rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KnownRows {
+    /// Every row has a key, so that none needs to be looked for.
+    pub all_have_keys: bool,
+    /// No customer has two rows that count, so that there is nothing to group.
+    pub one_each: bool,
 }
 
 /// Where the values of an indicator come from.
@@ -151,7 +162,8 @@ impl Binder<'_> {
             let hint = "cast it to text or a whole number where the file is made";
             self.column_type_error(&key_column, &key_type, "text or a whole number, as a customer's id", hint)
         })?;
-        Ok(BoundInput { name: self.name, table: self.table.clone(), key_column, key, timestamp, filter, fields })
+        let (name, table, rows) = (self.name, self.table.clone(), KnownRows::default());
+        Ok(BoundInput { name, table, key_column, key, timestamp, filter, fields, rows })
     }
 
     fn key_column(&self, schema: &Schema, problems: &mut Vec<Problem>) -> Result<String, PlanError> {

@@ -10,7 +10,7 @@ use datafusion::functions_aggregate::first_last::last_value_udaf;
 use datafusion::functions_aggregate::min_max::{max, min};
 use datafusion::functions_aggregate::sum::sum;
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, lit, when};
 
 use super::bind::{BoundField, BoundInput, counts};
 use super::expression::{Typed, project_aggregated};
@@ -52,29 +52,50 @@ pub fn has_key(input: &BoundInput) -> Expr {
     input.key.clone().not_eq(lit(""))
 }
 
-/// One row per customer: `customer_id`, the input's number of rows, and for each field its value, or for a mapped one
-/// its score; with `texts`, mapped fields have their smallest and largest text too.
+/// The rows that count.
+///
+/// # Errors
+/// Where the plan cannot be built, which is a fault of the program.
+pub fn counting(input: &BoundInput, window: Window) -> Result<LogicalPlanBuilder> {
+    let conditions = [
+        (!input.rows.all_have_keys).then(|| has_key(input)),
+        input.timestamp.clone().map(|instant| window.contains(instant)),
+        input.filter.clone(),
+    ];
+    match conjunction(conditions.into_iter().flatten()) {
+        Some(condition) => scan(input)?.filter(condition),
+        None => scan(input),
+    }
+}
+
+/// The keys of the rows that count.
+///
+/// # Errors
+/// Where the plan cannot be built, which is a fault of the program.
+pub fn keys(input: &BoundInput, window: Window) -> Result<LogicalPlan> {
+    counting(input, window)?.project([input.key.clone().alias(names::CUSTOMER_ID)])?.build()
+}
+
+/// One row per customer: `customer_id` and for each field its value, or for a mapped one its score; with `texts`, mapped
+/// fields have their smallest and largest text too.
 ///
 /// # Errors
 /// Where the plan cannot be built, which is a fault of the program.
 pub fn customers(input: &BoundInput, window: Window, texts: impl Fn(&BoundField) -> bool) -> Result<LogicalPlan> {
-    let conditions =
-        [Some(has_key(input)), input.timestamp.clone().map(|instant| window.contains(instant)), input.filter.clone()];
-    let mut plan = scan(input)?;
-    if let Some(condition) = conjunction(conditions.into_iter().flatten()) {
-        plan = plan.filter(condition)?;
-    }
-    let mut aggregates = vec![count(lit(1_i64)).alias(names::rows(input.name))];
-    let mut projected = Vec::new();
+    let plan = counting(input, window)?;
+    let (mut aggregates, mut projected) = (Vec::new(), Vec::new());
     for field in &input.fields {
         let Some(reading) = &field.reading else { continue };
         if reading.is_aggregate {
             of_customer(field, reading, texts(field), &mut projected)?;
         } else {
-            of_rows(field, reading, texts(field), input.timestamp.as_ref(), &mut aggregates)?;
+            of_rows(field, reading, texts(field), input, &mut aggregates)?;
         }
     }
     let key = input.key.clone().alias(names::CUSTOMER_ID);
+    if input.rows.one_each && projected.is_empty() {
+        return plan.project(std::iter::once(key).chain(aggregates))?.build();
+    }
     project_aggregated(plan, vec![key], projected, &aggregates)
 }
 
@@ -104,17 +125,23 @@ fn of_rows(
     field: &BoundField,
     reading: &Typed,
     text: bool,
-    timestamp: Option<&Expr>,
+    input: &BoundInput,
     aggregates: &mut Vec<Expr>,
 ) -> Result<()> {
+    let aggregate = |value: Expr| match input.rows.one_each {
+        true => of_one(field.indicator.aggregate, value),
+        false => aggregate(field.indicator.aggregate, value, input.timestamp.as_ref()),
+    };
     let (component, indicator) = (&field.component, &field.indicator);
     if let Scale::Map { scores, default } = &indicator.scale {
         let value = clean::text(reading.expr.clone(), &reading.data_type)?.ok_or_else(|| unusable(field))?;
         let score = scale::map(value.clone(), scores, *default)?;
-        aggregates.push(aggregate(indicator.aggregate, score, timestamp)?.alias(names::score(component, indicator)));
+        aggregates.push(aggregate(score)?.alias(names::score(component, indicator)));
         if text {
-            aggregates.push(min(value.clone()).alias(names::low_text(component, indicator)));
-            aggregates.push(max(value).alias(names::high_text(component, indicator)));
+            let (low, high) =
+                if input.rows.one_each { (value.clone(), value) } else { (min(value.clone()), max(value)) };
+            aggregates.push(low.alias(names::low_text(component, indicator)));
+            aggregates.push(high.alias(names::high_text(component, indicator)));
         }
         return Ok(());
     }
@@ -128,9 +155,17 @@ fn of_rows(
         None if counts(indicator) => reading.expr.clone(),
         None => return Err(unusable(field)),
     };
-    let value = aggregate(indicator.aggregate, value, timestamp)?;
+    let value = aggregate(value)?;
     aggregates.push(value.alias(names::value(component, indicator)));
     Ok(())
+}
+
+/// What an aggregate makes of a single row.
+fn of_one(aggregate: Aggregate, value: Expr) -> Result<Expr> {
+    match aggregate {
+        Aggregate::Min | Aggregate::Max | Aggregate::Sum | Aggregate::Avg | Aggregate::Last => Ok(value),
+        Aggregate::Count | Aggregate::CountDistinct => when(value.is_not_null(), lit(1_i64)).otherwise(lit(0_i64)),
+    }
 }
 
 fn aggregate(aggregate: Aggregate, value: Expr, timestamp: Option<&Expr>) -> Result<Expr> {

@@ -3,8 +3,8 @@
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
+use datafusion::functions_aggregate::bit_and_or_xor::bit_or;
 use datafusion::functions_aggregate::min_max::max;
-use datafusion::logical_expr::utils::disjunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 
 use super::bind::BoundInput;
@@ -35,10 +35,8 @@ pub fn join(planner: &Planner<'_>) -> Result<LogicalPlan> {
         });
     let mut joined = union(branches, &all)?;
     if planner.bound.history.is_some() {
-        let known = planner.bound.inputs.keys().map(|name| names::column(names::rows(*name)).is_not_null());
-        if let Some(known) = disjunction(known) {
-            joined = LogicalPlanBuilder::from(joined).filter(known)?.build()?;
-        }
+        let known = names::column(names::PRESENT).is_not_null();
+        joined = LogicalPlanBuilder::from(joined).filter(known)?.build()?;
     }
     let late: Vec<&ScoreComponent> = components
         .iter()
@@ -59,16 +57,19 @@ pub fn join(planner: &Planner<'_>) -> Result<LogicalPlan> {
 fn branch(planner: &Planner<'_>, bound: &BoundInput, own: &[&ScoreComponent]) -> Result<LogicalPlan> {
     let texts = |field: &super::bind::BoundField| planner.wants_text(&field.component, &field.indicator);
     let customers = input::customers(bound, planner.window(), texts)?;
-    let mut kept = vec![names::CUSTOMER_ID.to_owned(), names::rows(bound.name)];
+    let mut kept = vec![names::CUSTOMER_ID.to_owned()];
     for field in bound.fields.iter().filter(|field| !own.iter().any(|c| c.name == field.component.name)) {
         kept.extend(planner.measures(&field.component, &field.indicator).into_iter().map(|(name, _)| name));
     }
-    score::components(planner, customers, own, kept)
+    let scored = score::components(planner, customers, own, kept)?;
+    let mut columns: Vec<Expr> = scored.schema().fields().iter().map(|field| names::column(field.name())).collect();
+    columns.push(lit(names::bit(bound.name)).alias(names::PRESENT));
+    LogicalPlanBuilder::from(scored).project(columns)?.build()
 }
 
 /// Columns of a branch beside `customer_id`.
 fn carried(planner: &Planner<'_>, name: InputName, own: &[&ScoreComponent]) -> Vec<(String, DataType)> {
-    let mut columns = vec![(names::rows(name), DataType::Int64)];
+    let mut columns = vec![(names::PRESENT.to_owned(), DataType::UInt8)];
     if let Some(bound) = planner.bound.inputs.get(&name) {
         for field in bound.fields.iter().filter(|field| !own.iter().any(|c| c.name == field.component.name)) {
             columns.extend(planner.measures(&field.component, &field.indicator));
@@ -116,6 +117,9 @@ fn union(mut branches: Vec<(LogicalPlan, Vec<(String, DataType)>)>, all: &[(Stri
     }
     let united = united.unwrap_or_else(|| LogicalPlanBuilder::empty(false));
     // Each branch has a customer at most once, so that the largest value is the only one.
-    let values = all.iter().map(|(name, _)| max(names::column(name)).alias(name));
+    let values = all.iter().map(|(name, _)| match name.as_str() {
+        names::PRESENT => bit_or(names::column(name)).alias(name),
+        _ => max(names::column(name)).alias(name),
+    });
     united.aggregate([names::column(names::CUSTOMER_ID)], values)?.build()
 }

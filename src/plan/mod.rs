@@ -75,10 +75,10 @@ impl Planner<'_> {
         LogicalPlanBuilder::from(scored).project(columns)?.build()
     }
 
-    /// Columns behind the table's own, for the report: rows per input, then each component's score or null.
+    /// Columns behind the table's own, for the report: which inputs have the customer, then each component's score or null.
     pub fn report_columns(&self) -> Vec<String> {
-        let rows = self.bound.inputs.keys().map(|name| names::rows(*name));
-        rows.chain(self.component.scorecard().components.iter().map(names::raw)).collect()
+        let present = std::iter::once(names::PRESENT.to_owned());
+        present.chain(self.component.scorecard().components.iter().map(names::raw)).collect()
     }
 
     /// Columns behind those, for an explanation.

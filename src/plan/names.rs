@@ -11,9 +11,12 @@ pub const PREVIOUS: &str = "previous_health_score";
 /// The health score before it is clipped to the range given out.
 pub const UNCLIPPED: &str = "unclipped score";
 
-/// Number of a customer's rows in an input; null where the input has none.
-pub fn rows(input: InputName) -> String {
-    format!("{input} rows")
+/// The inputs that have a customer, one bit each ([`bit`]); null where only the history has.
+pub const PRESENT: &str = "present in";
+
+/// An input's bit in [`PRESENT`].
+pub fn bit(input: InputName) -> u8 {
+    1 << InputName::ALL.iter().position(|name| *name == input).unwrap_or_default()
 }
 
 /// A customer's value of an indicator's field.

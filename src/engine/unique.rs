@@ -1,0 +1,93 @@
+//! Whether no customer has two rows in an input, so that a plan can do without grouping them.
+
+use std::collections::HashSet;
+
+use datafusion::arrow::array::Array;
+use datafusion::common::hash_utils::{QualityRandomState, create_hashes};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::session_state::SessionState;
+use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream_partitioned};
+use futures::StreamExt;
+use tokio::task::JoinSet;
+
+use super::profile::Profile;
+use super::{EngineError, query};
+use crate::plan::bind::BoundInput;
+use crate::plan::input::{Window, keys};
+
+/// Rows among which a repeated key shows soon, where an input has events rather than customers.
+const SAMPLE: usize = 65_536;
+
+/// Any number will do; that it is fixed makes two runs over one file alike.
+const SEED: u64 = 7;
+
+/// Reads the keys of the rows that count and tells whether they all differ.
+///
+/// Keys are compared by a 64-bit hash: two keys with one hash are taken for a repetition, which costs a grouping that was
+/// not needed and nothing else. Memory is 8 bytes a row, taken from the session's pool; where that is too much, the
+/// answer is that keys repeat.
+///
+/// # Errors
+/// Where the input cannot be read.
+pub async fn one_row_each(
+    input: &BoundInput,
+    window: Window,
+    profile: &Profile,
+    state: &SessionState,
+) -> Result<bool, EngineError> {
+    if profile.kept() <= 1 {
+        return Ok(true);
+    }
+    let role = format!("input `{}`", input.name);
+    let differ = differ(input, window, profile.kept(), state).await;
+    differ.map_err(|error| EngineError::unreadable(&role, &input.table.path, error))
+}
+
+async fn differ(input: &BoundInput, window: Window, rows: u64, state: &SessionState) -> Result<bool> {
+    let reservation = MemoryConsumer::new("hashes of keys").register(&state.runtime_env().memory_pool);
+    // The hashes, and once more while they are brought together.
+    let needed = usize::try_from(rows).unwrap_or(usize::MAX).saturating_mul(2 * size_of::<u64>());
+    if reservation.try_grow(needed).is_err() {
+        return Ok(false);
+    }
+    let plan = query::physical(state, &keys(input, window)?).await?;
+    let streams = execute_stream_partitioned(plan, state.task_ctx())?;
+    let mut work = JoinSet::new();
+    for stream in streams {
+        work.spawn(hashes(stream));
+    }
+    let mut all: Vec<u64> = Vec::new();
+    while let Some(part) = work.join_next().await {
+        match part.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?? {
+            Some(part) => all.extend(part),
+            None => return Ok(false),
+        }
+    }
+    let sorted = tokio::task::spawn_blocking(move || all_differ(all, reservation));
+    sorted.await.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))
+}
+
+/// Hashes of a partition's keys; `None` once one repeats among the first of them.
+async fn hashes(mut stream: SendableRecordBatchStream) -> Result<Option<Vec<u64>>> {
+    let random = QualityRandomState::with_seed(SEED);
+    let (mut all, mut buffer) = (Vec::new(), Vec::new());
+    let mut sample: HashSet<u64> = HashSet::new();
+    while let Some(batch) = stream.next().await {
+        let batch = batch?;
+        let keys = batch.column(0);
+        buffer.clear();
+        buffer.resize(keys.len(), 0);
+        create_hashes([keys], &random, &mut buffer)?;
+        if all.len() < SAMPLE && !buffer.iter().all(|hash| sample.insert(*hash)) {
+            return Ok(None);
+        }
+        all.extend_from_slice(&buffer);
+    }
+    Ok(Some(all))
+}
+
+fn all_differ(mut hashes: Vec<u64>, _held: MemoryReservation) -> bool {
+    hashes.sort_unstable();
+    hashes.windows(2).all(|pair| pair[0] != pair[1])
+}
