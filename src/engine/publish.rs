@@ -12,11 +12,13 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::EngineError;
+use crate::plan::names::CUSTOMER_ID;
 
 /// Names of the facts in the output's file metadata.
 pub mod keys {
@@ -98,12 +100,18 @@ impl Output {
             .permissions(fs::Permissions::from_mode(0o666))
             .tempfile_in(&self.folder)
             .map_err(failed)?;
-        let level = ZstdLevel::try_new(3).map_err(|error| failed(io::Error::other(error)))?;
-        let properties = WriterProperties::builder()
+        let level = ZstdLevel::try_new(1).map_err(|error| failed(io::Error::other(error)))?;
+        let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
-            .set_statistics_enabled(EnabledStatistics::Page)
-            .set_created_by(format!("customer-health {}", env!("CARGO_PKG_VERSION")))
-            .build();
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_created_by(format!("customer-health {}", env!("CARGO_PKG_VERSION")));
+        for field in schema.fields() {
+            // Ids and scores hardly repeat, so that a dictionary of them would only be built to be given up.
+            if field.name() == CUSTOMER_ID || field.data_type().is_floating() {
+                properties = properties.set_column_dictionary_enabled(ColumnPath::from(field.name().as_str()), false);
+            }
+        }
+        let properties = properties.build();
         let (batches, waiting) = mpsc::channel(WAITING);
         let work = tokio::task::spawn_blocking(move || encode(staged, schema, properties, waiting));
         Ok(Writer { path: self.path(), batches, work })

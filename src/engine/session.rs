@@ -15,6 +15,9 @@ use super::EngineError;
 /// Consumers named when memory runs out.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
 
+/// Rows after which grouping before the exchange is given up where it does not shrink them.
+const PROBED_ROWS: usize = 16_384;
+
 /// Limits and places of an engine.
 #[derive(Debug, Clone, Default)]
 pub struct EngineConfig {
@@ -55,6 +58,8 @@ pub fn new(config: &EngineConfig, memory: Arc<dyn MemoryPool>) -> Result<Session
     if let Some(partitions) = config.target_partitions {
         session = session.with_target_partitions(partitions);
     }
+    // Joined inputs have hardly two rows with one key to bring together before they are spread over the partitions.
+    session.options_mut().execution.skip_partial_aggregation_probe_rows_threshold = PROBED_ROWS;
     // Columns are named as the files name them, in upper and lower case.
     session.options_mut().sql_parser.enable_ident_normalization = false;
     Ok(SessionContext::new_with_config_rt(session, runtime).state())
