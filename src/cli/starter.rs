@@ -40,13 +40,24 @@ pub fn default_scorecard() -> Result<Scorecard, ComponentError> {
 pub fn guess(card: &Scorecard, path: &str, columns: &[String]) -> Result<InputName, Vec<InputName>> {
     let path = path.to_lowercase();
     let file = path.rsplit('/').next().unwrap_or_default();
-    let ranks = InputName::ALL.map(|name| (found(card, name, columns).len(), file.contains(name.as_str()), name));
+    let ranks = InputName::ALL
+        .map(|name| (found(card, name, columns).len(), usual_words(name).iter().any(|word| file.contains(word)), name));
     let best = ranks.iter().map(|(fields, named, _)| (*fields, *named)).max().unwrap_or_default();
     let top: Vec<InputName> =
         ranks.iter().filter(|(fields, named, _)| (*fields, *named) == best).map(|(_, _, name)| *name).collect();
     match top.as_slice() {
         [only] => Ok(*only),
         _ => Err(top),
+    }
+}
+
+/// Words in a file's name that tell what is in it, where its columns do not.
+fn usual_words(input: InputName) -> &'static [&'static str] {
+    match input {
+        InputName::Customer => &["customer", "account", "user"],
+        InputName::Subscription => &["subscription", "billing", "payment", "invoice"],
+        InputName::Usage => &["usage", "event", "activity", "session"],
+        InputName::Support => &["support", "ticket", "issue"],
     }
 }
 

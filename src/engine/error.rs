@@ -158,7 +158,15 @@ impl EngineError {
             return Self::of_io(role, path, "read", io);
         }
         let reason = error.find_root().strip_backtrace();
-        let reason = reason.lines().next().unwrap_or_default().trim_end_matches('.').to_owned();
+        let mut reason = reason.lines().next().unwrap_or_default().trim_end_matches('.');
+        // Each layer puts its name before the same message.
+        for layer in
+            ["Parquet error: ", "Arrow error: ", "External error: ", "Object Store error: ", "Execution error: "]
+        {
+            while let Some(inner) = reason.strip_prefix(layer) {
+                reason = inner;
+            }
+        }
         let hint =
             "check that the file is complete and of the format that its name tells, or give the input a `format`";
         Self::Unreadable {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use datafusion::execution::session_state::SessionState;
 
 use super::profile::Profile;
@@ -128,7 +128,8 @@ impl Prepared {
         state: &SessionState,
         stages: &mut Stages<'_>,
     ) -> Result<Self, EngineError> {
-        let calculated_at = Utc::now();
+        // As exact as the table's timestamps are.
+        let calculated_at = Utc::now().trunc_subsecs(6);
         let as_of = as_of.unwrap_or(calculated_at);
         let window = Window { as_of, days: component.scorecard().analysis_period_days };
         stages.begin(Stage::Open);

@@ -68,6 +68,16 @@ impl Source<'_> {
             };
             return Err(self.not_found(hint));
         }
+        let bytes = files.iter().map(|file| file.size).sum();
+        if bytes == 0 {
+            return Err(EngineError::Unreadable {
+                role: self.role.to_owned(),
+                path: self.path.to_owned(),
+                reason: "the file is empty (0 bytes)".to_owned(),
+                hint: "see whether what makes it has finished, or did so without an error".to_owned(),
+                source: None,
+            });
+        }
         let options = ListingOptions::new(self.file_format()).with_file_extension(ending);
         let schema = options.infer_schema(state, &url).await.map_err(unreadable)?;
         let schema = self.keep_key_text(schema);
@@ -76,7 +86,7 @@ impl Source<'_> {
         Ok(Opened {
             table: Table { path: self.path.to_owned(), source: provider_as_source(Arc::new(table)) },
             files: files.len() as u64,
-            bytes: files.iter().map(|file| file.size).sum(),
+            bytes,
         })
     }
 

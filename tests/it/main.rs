@@ -20,6 +20,7 @@ mod properties;
 mod proto;
 mod ravenstack;
 mod readme;
+mod runs;
 mod scales;
 mod support;
 mod tidy;
