@@ -9,7 +9,7 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, TableSource, lit};
 
-use super::clean;
+use super::clean::{self, Instant};
 use super::error::PlanError;
 use super::expression::{AS_OF, Fault, Scope, Typed, columns_of};
 use crate::component::{Component, ComponentError, Input, Problem, suggest};
@@ -38,7 +38,7 @@ pub struct BoundInput {
     /// The key as trimmed text.
     pub key: Expr,
     /// The timestamp of a row, where the input has one.
-    pub timestamp: Option<Expr>,
+    pub timestamp: Option<Instant>,
     /// The predicate of `where:`.
     pub filter: Option<Expr>,
     /// One for each of the scorecard's indicators that read this input, in scorecard order.
@@ -188,7 +188,7 @@ impl Binder<'_> {
         }
     }
 
-    fn timestamp(&self, schema: &Schema, problems: &mut Vec<Problem>) -> Result<Option<Expr>, PlanError> {
+    fn timestamp(&self, schema: &Schema, problems: &mut Vec<Problem>) -> Result<Option<Instant>, PlanError> {
         let Some(name) = &self.input.timestamp else { return Ok(None) };
         if schema.field_with_name(name).is_err() {
             problems.push(self.unknown_column("timestamp", name, schema));
@@ -196,8 +196,8 @@ impl Binder<'_> {
         }
         let data_type = column_type(schema, name);
         let hint = "name a date or timestamp column; numbers do not tell their unit";
-        match clean::instant(self.column(name), &data_type) {
-            Some(expr) => Ok(Some(expr)),
+        match Instant::of(self.column(name), &data_type) {
+            Some(instant) => Ok(Some(instant)),
             None => Err(self.column_type_error(
                 name,
                 &data_type,

@@ -1,6 +1,7 @@
 //! Raw columns as what they are taken for: a key, a number, a text, an instant.
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::functions::string::expr_fn::{btrim, lower};
 use datafusion::logical_expr::{Expr, cast, lit, try_cast, when};
@@ -103,15 +104,61 @@ pub fn text(expr: Expr, data_type: &DataType) -> Result<Option<Expr>> {
     Ok(Some(when(text.clone().not_eq(lit("")), text).end()?))
 }
 
-/// A value as a timestamp, or `None` where the type has no time in it.
-pub fn instant(expr: Expr, data_type: &DataType) -> Option<Expr> {
-    match plain(data_type) {
-        DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if zone.as_ref() == "UTC" => Some(expr),
-        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 | DataType::Null => {
-            Some(cast(expr, instant_type()))
+/// A column of dates or times.
+#[derive(Debug, Clone)]
+pub struct Instant {
+    /// As a timestamp in microseconds, UTC.
+    pub expr: Expr,
+    column: Expr,
+    data_type: DataType,
+}
+
+impl Instant {
+    /// A column as instants, or `None` where the type has no time in it.
+    pub fn of(column: Expr, data_type: &DataType) -> Option<Self> {
+        let expr = match plain(data_type) {
+            DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 | DataType::Null => {
+                cast(column.clone(), instant_type())
+            }
+            _ if is_text(data_type) => try_cast(trimmed(column.clone()), instant_type()),
+            _ => return None,
+        };
+        Some(Self { expr, column, data_type: data_type.clone() })
+    }
+
+    /// True for instants in `(start, end]`, both in microseconds since 1970.
+    ///
+    /// Where it can be, the column itself is compared, so that row groups outside are not read: an instant in whole
+    /// days, seconds or milliseconds is after `start` exactly when it is after `start` rounded down, and likewise for `end`.
+    pub fn within(&self, start: i64, end: i64) -> Expr {
+        match (self.literal(start), self.literal(end)) {
+            (Some(start), Some(end)) => self.column.clone().gt(lit(start)).and(self.column.clone().lt_eq(lit(end))),
+            _ => {
+                let micros = |at| lit(ScalarValue::TimestampMicrosecond(Some(at), Some("UTC".into())));
+                self.expr.clone().gt(micros(start)).and(self.expr.clone().lt_eq(micros(end)))
+            }
         }
-        _ if is_text(data_type) => Some(try_cast(trimmed(expr), instant_type())),
-        _ => None,
+    }
+
+    /// Microseconds in the column's own type, rounded down.
+    fn literal(&self, micros: i64) -> Option<ScalarValue> {
+        Some(match &self.data_type {
+            DataType::Date32 => ScalarValue::Date32(i32::try_from(micros.div_euclid(86_400_000_000)).ok()),
+            DataType::Timestamp(TimeUnit::Second, zone) => {
+                ScalarValue::TimestampSecond(Some(micros.div_euclid(1_000_000)), zone.clone())
+            }
+            DataType::Timestamp(TimeUnit::Millisecond, zone) => {
+                ScalarValue::TimestampMillisecond(Some(micros.div_euclid(1000)), zone.clone())
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+                ScalarValue::TimestampMicrosecond(Some(micros), zone.clone())
+            }
+            DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
+                ScalarValue::TimestampNanosecond(Some(micros.checked_mul(1000)?), zone.clone())
+            }
+            _ => return None,
+        })
+        .filter(|literal| !literal.is_null())
     }
 }
 

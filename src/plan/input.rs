@@ -13,6 +13,7 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, lit, when};
 
 use super::bind::{BoundField, BoundInput, counts};
+use super::clean::Instant;
 use super::expression::{Typed, project_aggregated};
 use super::{clean, names, scale};
 use crate::scorecard::{Aggregate, Scale};
@@ -28,9 +29,9 @@ pub struct Window {
 
 impl Window {
     /// True for instants inside the window.
-    pub fn contains(&self, instant: Expr) -> Expr {
+    pub fn contains(&self, instant: &Instant) -> Expr {
         let start = self.as_of - Duration::days(i64::from(self.days));
-        instant.clone().gt(micros(start)).and(instant.lt_eq(micros(self.as_of)))
+        instant.within(start.timestamp_micros(), self.as_of.timestamp_micros())
     }
 }
 
@@ -59,7 +60,7 @@ pub fn has_key(input: &BoundInput) -> Expr {
 pub fn counting(input: &BoundInput, window: Window) -> Result<LogicalPlanBuilder> {
     let conditions = [
         (!input.rows.all_have_keys).then(|| has_key(input)),
-        input.timestamp.clone().map(|instant| window.contains(instant)),
+        input.timestamp.as_ref().map(|instant| window.contains(instant)),
         input.filter.clone(),
     ];
     match conjunction(conditions.into_iter().flatten()) {
@@ -168,7 +169,7 @@ fn of_one(aggregate: Aggregate, value: Expr) -> Result<Expr> {
     }
 }
 
-fn aggregate(aggregate: Aggregate, value: Expr, timestamp: Option<&Expr>) -> Result<Expr> {
+fn aggregate(aggregate: Aggregate, value: Expr, timestamp: Option<&Instant>) -> Result<Expr> {
     Ok(match aggregate {
         Aggregate::Min => min(value),
         Aggregate::Max => max(value),
@@ -178,7 +179,8 @@ fn aggregate(aggregate: Aggregate, value: Expr, timestamp: Option<&Expr>) -> Res
         Aggregate::CountDistinct => count_distinct(value),
         Aggregate::Last => {
             // Of equally late rows the largest value, so that the order of rows does not matter.
-            let mut order: Vec<_> = timestamp.map(|instant| instant.clone().sort(true, true)).into_iter().collect();
+            let mut order: Vec<_> =
+                timestamp.map(|instant| instant.expr.clone().sort(true, true)).into_iter().collect();
             order.push(value.clone().sort(true, true));
             last_value_udaf().call(vec![value.clone()]).order_by(order).filter(value.is_not_null()).build()?
         }

@@ -59,11 +59,11 @@ pub fn possible(input: &BoundInput) -> Result<Vec<Count>> {
 pub fn plan(input: &BoundInput, window: Window, counts: &[Count]) -> Result<LogicalPlan> {
     let keyed = has_key(input);
     let dated = |yes: Expr| match &input.timestamp {
-        Some(instant) => yes.and(instant.clone().is_not_null()),
+        Some(instant) => yes.and(instant.expr.clone().is_not_null()),
         None => yes,
     };
     let inside = |yes: Expr| match &input.timestamp {
-        Some(instant) => yes.and(window.contains(instant.clone())),
+        Some(instant) => yes.and(window.contains(instant)),
         None => yes,
     };
     let kept = match &input.filter {

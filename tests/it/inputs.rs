@@ -8,10 +8,11 @@ use arrow::array::{
 };
 use arrow::datatypes::Int32Type;
 use chrono::DateTime;
+use customer_health::engine::RunRequest;
 use customer_health::error::ErrorKind;
 use customer_health::scorecard::InputName;
 
-use crate::support::{Folder, Run, assert_close, batch, flags, floats, ints, texts};
+use crate::support::{Folder, Run, assert_close, batch, block_on, engine, flags, floats, ints, silent, texts};
 
 const ALL: [(InputName, &str, &str); 4] = [
     (InputName::Customer, "engagement", "active_days"),
@@ -291,6 +292,23 @@ fn a_window_excludes_its_start_and_includes_its_end() {
         let scores = folder.run(&format!("inputs: {{customer: {{path: {file}, timestamp: at}}}}"), run);
         assert_eq!(scores.ids(), ["after", "end"], "{file}");
     }
+}
+
+#[test]
+fn row_groups_outside_the_window_are_not_read() {
+    let folder = Folder::new();
+    let days = Arc::new(Date32Array::from_iter_values(19_000..20_000));
+    let table = batch([("customer_id", ints(0..1000)), ("day", days), ("active_days", ints((0..1000).map(|_| 15)))]);
+    folder.parquet_in_groups("t.parquet", &table, 100);
+    let component = folder.component("inputs: {customer: {path: t.parquet, timestamp: day}}");
+    // The last row's day is 19,999, so that 30 days reach back to 19,969, which is not in.
+    let as_of = DateTime::from_timestamp(19_999 * 86_400, 0);
+    let request = RunRequest { as_of, ..RunRequest::new() };
+    let plan = block_on(engine(None).explain_plan(&component, &request)).unwrap();
+    assert!(plan.contains("pruning_predicate=day_"), "{plan}");
+    assert!(plan.contains("_max@0 > 2024-09-03"), "{plan}");
+    let report = block_on(engine(None).materialize(&component, &request, &silent())).unwrap();
+    assert_eq!((report.customers, report.inputs[0].rows_kept), (30, 30));
 }
 
 #[test]
