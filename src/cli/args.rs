@@ -104,6 +104,9 @@ pub fn moment(text: &str) -> Result<DateTime<Utc>, String> {
         .map_err(|_| "expected a date such as 2025-06-30 or a moment such as 2025-06-30T18:00:00Z".to_owned())
 }
 
+/// Less than this is a forgotten unit.
+const SMALLEST_LIMIT: f64 = 1024.0 * 1024.0;
+
 /// Reads a number of bytes, such as `2GiB`.
 fn memory(text: &str) -> Result<usize, String> {
     let wrong = || "expected a size such as 512MiB, 2GiB or 4GB".to_owned();
@@ -123,8 +126,8 @@ fn memory(text: &str) -> Result<usize, String> {
         _ => return Err(wrong()),
     };
     let bytes = (number * factor).round();
-    if bytes < 1.0 {
-        return Err(format!("a limit of no memory leaves nothing to run with; {}", wrong()));
+    if bytes < SMALLEST_LIMIT {
+        return Err(format!("a limit below 1MiB leaves nothing to run with; {}", wrong()));
     }
     // Saturates where the number exceeds the address space, which is as good as no limit.
     Ok(bytes as usize)
@@ -136,10 +139,10 @@ mod tests {
 
     #[test]
     fn sizes_are_read_with_and_without_units() {
-        assert_eq!(memory("1024"), Ok(1024));
+        assert_eq!(memory("4194304"), Ok(4 << 20));
         assert_eq!(memory("2GiB"), Ok(2 << 30));
         assert_eq!(memory("1.5 mb"), Ok(1_500_000));
-        for wrong in ["", "GiB", "2XB", "0", "-1", "1.2.3GB"] {
+        for wrong in ["", "GiB", "2XB", "0", "64", "-1", "1.2.3GB"] {
             assert!(memory(wrong).is_err(), "{wrong}");
         }
     }

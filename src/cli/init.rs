@@ -29,7 +29,7 @@ Examples:
 {}", exit::HELP)
 )]
 pub struct InitArgs {
-    /// Parquet files or folders, one to four
+    /// Parquet, Arrow, CSV or JSON files, or folders of files with the same columns, one to four
     #[arg(value_name = "PATH", required_unless_present = "inputs")]
     paths: Vec<String>,
 

@@ -131,7 +131,7 @@ pub fn build(spec: &ScorecardSpec, check: &mut Checker<'_>) -> Option<(Scorecard
 fn check_weights(components: &[ScoreComponent], combine: Combine, check: &mut Checker<'_>) {
     if components.is_empty() {
         check.fault("components", "the scorecard has no components", None);
-    } else if combine == Combine::WeightedMean && components.iter().map(|c| c.weight).sum::<f64>() <= 0.0 {
+    } else if combine == Combine::WeightedMean && components.iter().all(|c| c.weight == 0.0) {
         let path = components.iter().map(|c| format!("components.{}.weight", c.name)).next().unwrap_or_default();
         let written = components
             .iter()

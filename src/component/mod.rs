@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
-pub use problem::{ComponentError, Problem, suggest};
+pub use problem::{ComponentError, Problem, nearest, suggest};
 pub use schema::json_schema;
 pub use template::{Variables, variables_in};
 pub use validate::check_pinned;
@@ -253,6 +253,11 @@ impl Component {
         self.include_drivers = true;
         self.include_factor_breakdown = true;
         self
+    }
+
+    /// Name of the file that the component was read from, as the user gave it.
+    pub fn file(&self) -> &str {
+        &self.source.file
     }
 
     /// A problem with a value of the scorecard or the component, found later, at its place.

@@ -34,22 +34,14 @@ pub fn validate(recipe: &Recipe, problems: &mut Vec<Problem>) -> Option<Componen
         Ok(laid) => laid,
         Err(error) => {
             problems.extend(error.problems);
+            rest_without_scorecard(&parsed, recipe, problems);
             return None;
         }
     };
     check_weight_keys(&parsed, &card, problems);
     let built = card::build(&card, &mut Checker::new(&layers, problems));
     let inputs = inputs(&parsed, &recipe.overrides, &layers, problems);
-    let tolerance = parsed.spec.trend_tolerance.unwrap_or(TREND_TOLERANCE);
-    if !tolerance.is_finite() || tolerance < 0.0 {
-        let message = format!("expected a number from 0, found {tolerance}");
-        problems.push(parsed.source.problem("trend_tolerance", message, None));
-    }
-    if parsed.spec.calculate_trend == Some(true) && parsed.spec.history.is_none() && !layers.poisoned("history") {
-        let hint = "give `history:` the path of an earlier customer_health_scores file";
-        let message = "`calculate_trend` needs `history`";
-        problems.push(parsed.source.problem("calculate_trend", message, Some(hint.to_owned())));
-    }
+    let tolerance = trend(&parsed, &layers, problems);
     let (scorecard, mut warnings) = built?;
     check_inputs(&parsed, &scorecard, &inputs, problems);
     let population = population(&parsed, &scorecard, problems);
@@ -95,6 +87,36 @@ pub fn validate(recipe: &Recipe, problems: &mut Vec<Problem>) -> Option<Componen
         source: parsed.source,
         layers,
     })
+}
+
+/// What can be told of a component whose scorecard cannot be read: everything but what its components are about.
+fn rest_without_scorecard(parsed: &Parsed<ComponentSpec>, recipe: &Recipe, problems: &mut Vec<Problem>) {
+    let mut plain = parsed.clone();
+    plain.spec.scorecard = None;
+    let mut found = Vec::new();
+    let no_files = |_: &str| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
+    if let Ok((card, layers)) = overlay::lay(&plain, &no_files, &recipe.variables, &mut found) {
+        card::build(&card, &mut Checker::new(&layers, &mut found));
+        found.retain(|problem| !problem.path.starts_with("components"));
+        inputs(&plain, &recipe.overrides, &layers, &mut found);
+        trend(&plain, &layers, &mut found);
+    }
+    problems.append(&mut found);
+}
+
+/// Checks the keys of the trend; gives the tolerance.
+fn trend(parsed: &Parsed<ComponentSpec>, layers: &Layers, problems: &mut Vec<Problem>) -> f64 {
+    let tolerance = parsed.spec.trend_tolerance.unwrap_or(TREND_TOLERANCE);
+    if !tolerance.is_finite() || tolerance < 0.0 {
+        let message = format!("expected a number from 0, found {tolerance}");
+        problems.push(parsed.source.problem("trend_tolerance", message, None));
+    }
+    if parsed.spec.calculate_trend == Some(true) && parsed.spec.history.is_none() && !layers.poisoned("history") {
+        let hint = "give `history:` the path of an earlier customer_health_scores file";
+        let message = "`calculate_trend` needs `history`";
+        problems.push(parsed.source.problem("calculate_trend", message, Some(hint.to_owned())));
+    }
+    tolerance
 }
 
 /// A weight given both ways must be the same, and there must be a component for it.
@@ -153,7 +175,9 @@ fn inputs(
             found.insert(name, input);
         }
     }
-    if found.is_empty() && problems.is_empty() {
+    let named =
+        spec.customer.is_some() || spec.subscription.is_some() || spec.usage.is_some() || spec.support.is_some();
+    if found.is_empty() && !named && !layers.poisoned("inputs") {
         let hint = "give `inputs:` at least one of customer, subscription, usage and support, each with a `path`, or use \
                     `--input customer=FILE`";
         problems.push(parsed.source.problem("inputs", "no input is connected", Some(hint.to_owned())));

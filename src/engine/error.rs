@@ -123,9 +123,11 @@ impl EngineError {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                     ErrorKind::ResourceExhausted
                 }
-                io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename => {
-                    ErrorKind::InvalidComponent
-                }
+                io::ErrorKind::NotADirectory
+                | io::ErrorKind::IsADirectory
+                | io::ErrorKind::InvalidFilename
+                | io::ErrorKind::InvalidInput
+                | io::ErrorKind::NotFound => ErrorKind::InvalidComponent,
                 _ => ErrorKind::Unavailable,
             },
             Self::Internal { .. } => ErrorKind::Internal,
@@ -160,9 +162,14 @@ impl EngineError {
         let reason = error.find_root().strip_backtrace();
         let mut reason = reason.lines().next().unwrap_or_default().trim_end_matches('.');
         // Each layer puts its name before the same message.
-        for layer in
-            ["Parquet error: ", "Arrow error: ", "External error: ", "Object Store error: ", "Execution error: "]
-        {
+        for layer in [
+            "Parquet error: ",
+            "Arrow error: ",
+            "External error: ",
+            "Object Store error: ",
+            "Execution error: ",
+            "Parquet argument error: ",
+        ] {
             while let Some(inner) = reason.strip_prefix(layer) {
                 reason = inner;
             }
@@ -207,7 +214,8 @@ impl From<PlanError> for EngineError {
 /// The error as one of a limit, or itself again.
 fn exhausted(error: DataFusionError) -> Result<EngineError, DataFusionError> {
     if let DataFusionError::ResourcesExhausted(message) = error.find_root() {
-        let message = message.lines().next().unwrap_or_default().trim_end_matches(['.', ':']).to_owned();
+        let message = message.lines().next().unwrap_or_default();
+        let message = message.split(" with top memory consumers").next().unwrap_or(message);
         return Ok(EngineError::Exhausted { message: format!("memory ran out: {message}"), source: Box::new(error) });
     }
     let full = io_error(&error)

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use chrono::{DateTime, SubsecRound, Utc};
+use datafusion::arrow::datatypes::DataType::Duration;
 use datafusion::execution::session_state::SessionState;
 
 use super::profile::Profile;
 use super::report::{Event, Stage, StageReport};
-use super::source::{Opened, Source, resolve};
+use super::source::{Opened, Place, Source, resolve};
 use super::{EngineError, Observer, population, unique};
 use crate::component::{Component, Format, PinnedStatistics};
+use crate::plan::bind::{BoundField, BoundInput, counts};
 use crate::plan::input::Window;
 use crate::plan::profile::Count;
 use crate::plan::{Bound, Planner, Statistics, bind};
@@ -51,6 +53,8 @@ pub struct Opening {
     pub bound: Bound,
     /// Number and size of the files, by input.
     pub files: BTreeMap<InputName, (u64, u64)>,
+    /// Where the files are, by input.
+    pub places: BTreeMap<InputName, Place>,
     /// What was missing, though no error.
     pub warnings: Vec<String>,
 }
@@ -60,14 +64,16 @@ pub struct Opening {
 /// # Errors
 /// Whatever is wrong with an input, or with the component in the light of its inputs.
 pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionState) -> Result<Opening, EngineError> {
-    let (mut tables, mut files, mut warnings) = (BTreeMap::new(), BTreeMap::new(), component.warnings().to_vec());
+    let (mut tables, mut files, mut places) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut warnings = component.warnings().to_vec();
     for (name, input) in component.inputs() {
         let path = resolve(component.base_dir(), &input.path);
         let role = format!("input `{name}`");
         let source = Source { role: &role, path: &path, format: input.format, key: input.key.as_deref() };
-        let Opened { table, files: count, bytes } = source.open(state).await?;
+        let Opened { table, files: count, bytes, place } = source.open(state).await?;
         tables.insert(*name, table);
         files.insert(*name, (count, bytes));
+        places.insert(*name, place);
     }
     let mut history = None;
     if let Some(path) = component.history() {
@@ -98,7 +104,30 @@ pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionSt
                 )
             }),
     );
-    Ok(Opening { bound, files, warnings })
+    warnings.extend(bound.inputs.values().flat_map(dates_as_numbers));
+    Ok(Opening { bound, files, places, warnings })
+}
+
+/// Dates that a scale takes for numbers, which is hardly ever meant.
+fn dates_as_numbers(input: &BoundInput) -> Vec<String> {
+    let is_date = |field: &&BoundField| {
+        let reading = field.reading.as_ref();
+        !field.indicator.scale.is_map()
+            && !counts(&field.indicator)
+            && reading
+                .is_some_and(|reading| reading.data_type.is_temporal() && !matches!(reading.data_type, Duration(_)))
+    };
+    let dates = input.fields.iter().filter(is_date);
+    dates
+        .map(|field| {
+            let name = &field.indicator.field;
+            format!(
+                "input `{}`: `{name}` is a date and counts as days since 1970-01-01; for days before the run map it: \
+                 `{name}: CAST(as_of AS DATE) - CAST(... AS DATE)`",
+                input.name
+            )
+        })
+        .collect()
 }
 
 /// Everything that a plan needs.

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::EngineError;
+use super::source::plain;
 use crate::plan::names::CUSTOMER_ID;
 
 /// Names of the facts in the output's file metadata.
@@ -68,19 +69,28 @@ impl Output {
             None => path,
         };
         let failed = |error| failure(path, error);
-        let target = std::path::absolute(path).map_err(failed)?;
+        // Through a link to the file that is meant, so that readers of either name see the new table.
+        let target = plain(Path::new(path)).map_err(failed)?;
         let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let folder = target.parent().map(Path::to_owned).unwrap_or_default();
         if name.is_empty() || target.is_dir() || path.ends_with('/') {
             return Err(failed(io::Error::from(io::ErrorKind::IsADirectory)));
         }
-        fs::create_dir_all(&folder).map_err(failed)?;
+        fs::create_dir_all(&folder).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => failed(io::Error::from(io::ErrorKind::NotADirectory)),
+            _ => failed(error),
+        })?;
         let lock_path = folder.join(format!(".{name}.lock"));
         let lock = lock(&lock_path).map_err(failed)?;
         let Some(lock) = lock else { return Err(EngineError::OutputBusy { path: path.to_owned() }) };
         let output = Self { target, folder, name, lock: Some((lock, lock_path)) };
         output.clear().map_err(failed)?;
         Ok(output)
+    }
+
+    /// The file that will be replaced.
+    pub fn target(&self) -> &Path {
+        &self.target
     }
 
     /// Where the output will be.
@@ -140,7 +150,9 @@ impl Output {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with(&self.staged_prefix()) && name.ends_with(STAGED) {
+            let random = name.strip_prefix(&self.staged_prefix()).and_then(|name| name.strip_suffix(STAGED));
+            // A dot in between belongs to another output, whose name begins like this one's.
+            if random.is_some_and(|random| !random.contains('.')) {
                 fs::remove_file(entry.path())?;
             }
         }
@@ -149,7 +161,7 @@ impl Output {
 }
 
 /// Ending of files that are being written.
-const STAGED: &str = ".tmp";
+const STAGED: &str = ".customer-health.tmp";
 
 impl Drop for Output {
     fn drop(&mut self) {
@@ -255,6 +267,7 @@ fn failure(path: &str, source: io::Error) -> EngineError {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space on its disk",
         io::ErrorKind::IsADirectory => "name a file, such as customer_health_scores.parquet in that folder",
         io::ErrorKind::NotADirectory => "a part of its path is a file, not a folder",
+        io::ErrorKind::NotFound => "its folder does not exist and cannot be made",
         _ => "the earlier output, if there was one, is as it was",
     };
     EngineError::Output { path: path.to_owned(), source, hint }

@@ -35,6 +35,7 @@ pub async fn materialize(
     };
     let output = Output::claim(&source::resolve(component.base_dir(), path))?;
     let prepared = Prepared::new(component, request.as_of, state, &mut stages).await?;
+    refuse_own_files(component, &output, &prepared)?;
     for warning in &prepared.opening.warnings {
         observer(Event::Warning(warning.clone()));
     }
@@ -48,6 +49,22 @@ pub async fn materialize(
     let mut report = summary::of(component, request, &prepared, &fold, written);
     report.stages = stages.ended;
     Ok(report)
+}
+
+/// Refuses an output that would take the place of what the run reads, now or when it runs again.
+fn refuse_own_files(component: &Component, output: &Output, prepared: &Prepared) -> Result<(), EngineError> {
+    let read = prepared.opening.places.iter().find(|(_, place)| place.covers(output.target()));
+    let scorecard = source::resolve(component.base_dir(), component.scorecard_name());
+    let same = |path: &str| source::plain(path.as_ref()).is_ok_and(|path| path == output.target());
+    let what = match read {
+        Some((name, _)) => format!("is among the files of the input `{name}`"),
+        None if same(component.file()) => "is the component itself".to_owned(),
+        None if same(&scorecard) => "is the scorecard".to_owned(),
+        None => return Ok(()),
+    };
+    let message = format!("the output {} {what}", output.path());
+    let hint = Some("give the output a place of its own".to_owned());
+    Err(ComponentError::new(vec![component.problem("output", message, hint)]).into())
 }
 
 async fn score(

@@ -16,7 +16,7 @@ use futures::TryStreamExt;
 use url::Url;
 
 use super::EngineError;
-use crate::component::{Format, suggest};
+use crate::component::{Format, nearest};
 use crate::plan::Table;
 use crate::plan::bind::KEY_ALIASES;
 
@@ -28,6 +28,23 @@ pub struct Opened {
     pub files: u64,
     /// Their size in bytes.
     pub bytes: u64,
+    /// Where they are.
+    pub place: Place,
+}
+
+/// Where the files of a table are, now and in a later run.
+pub struct Place {
+    url: ListingTableUrl,
+    ending: String,
+}
+
+impl Place {
+    /// Whether a file at an absolute path is, or would be, one of the table's.
+    pub fn covers(&self, path: &Path) -> bool {
+        let named = path.to_str().is_some_and(|path| path.ends_with(&self.ending));
+        let there = object_store::path::Path::from_absolute_path(path);
+        named && there.is_ok_and(|path| self.url.contains(&path, false))
+    }
 }
 
 /// What is to be opened.
@@ -78,7 +95,8 @@ impl Source<'_> {
                 source: None,
             });
         }
-        let options = ListingOptions::new(self.file_format()).with_file_extension(ending);
+        let options = ListingOptions::new(self.file_format()).with_file_extension(ending.clone());
+        let place = Place { url: url.clone(), ending };
         let schema = options.infer_schema(state, &url).await.map_err(unreadable)?;
         let schema = self.keep_key_text(schema);
         let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(schema);
@@ -87,6 +105,7 @@ impl Source<'_> {
             table: Table { path: self.path.to_owned(), source: provider_as_source(Arc::new(table)) },
             files: files.len() as u64,
             bytes,
+            place,
         })
     }
 
@@ -168,7 +187,10 @@ impl Source<'_> {
 }
 
 /// A path from the root without links and `..`, which object stores do not know, as far as it exists.
-fn plain(path: &Path) -> std::io::Result<PathBuf> {
+///
+/// # Errors
+/// Where there is no working directory.
+pub fn plain(path: &Path) -> std::io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     let mut rest = Vec::new();
     for folder in path.ancestors() {
@@ -191,8 +213,12 @@ fn near(path: &Path) -> String {
         );
     };
     let names: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    match suggest(&name.to_string_lossy(), names.iter().map(String::as_str)) {
-        Some(hint) if hint.starts_with("did you mean") => hint,
-        _ => fallback,
+    // Without their endings, which are alike and say nothing.
+    let stem = |name: &str| name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned();
+    let stems: Vec<String> = names.iter().map(|name| stem(name)).collect();
+    let likeliest = nearest(&stem(&name.to_string_lossy()), stems.iter().map(String::as_str));
+    match likeliest.and_then(|near| names.iter().find(|name| stem(name) == near)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => fallback,
     }
 }

@@ -97,8 +97,16 @@ pub fn fields(input: &BoundInput, count: impl Fn(Count) -> Option<u64>) -> Vec<F
 fn unparsable(input: &InputReport) -> Vec<String> {
     let bad = input.fields.iter().filter(|field| field.unparsable > 0);
     bad.map(|field| {
-        let values = if field.unparsable == 1 { "1 value" } else { &format!("{} values", field.unparsable) };
-        format!("input `{}`: {values} of `{}` cannot be read as a number and count as missing", input.name, field.field)
+        let name = &field.field;
+        match field.unparsable {
+            1 => {
+                format!("input `{}`: 1 value of `{name}` cannot be read as a number and counts as missing", input.name)
+            }
+            more => format!(
+                "input `{}`: {more} values of `{name}` cannot be read as numbers and count as missing",
+                input.name
+            ),
+        }
     })
     .collect()
 }
@@ -152,10 +160,11 @@ fn hints(fold: &Fold, inputs: &[InputReport]) -> Vec<String> {
             fold.churn_risks, fold.customers
         ));
     }
+    let with_customers = inputs.iter().filter(|input| input.customers > 0).count();
     for input in inputs {
         if input.rows_read > 0 && input.rows_kept == 0 {
             hints.push(format!("input `{}`: none of its {} rows count", input.name, input.rows_read));
-        } else if inputs.len() > 1 && input.customers > 0 && input.unmatched == input.customers {
+        } else if with_customers > 1 && input.customers > 0 && input.unmatched == input.customers {
             hints.push(format!(
                 "input `{}`: none of its keys (`{}`) is in another input: is it the same kind of id?",
                 input.name, input.key

@@ -150,3 +150,39 @@ fn repeated_keys_far_apart_are_found() {
     assert_close(scores.of("0", "engagement"), 100.0, "max of 15 and 30, of 30");
     assert_eq!(read_parquet(&folder.path("out.parquet")).num_rows(), count);
 }
+
+#[test]
+fn an_output_that_would_replace_what_is_read_is_refused() {
+    let folder = folder(3);
+    let before = fs::read(folder.path("c.parquet")).unwrap();
+    fs::create_dir(folder.path("f")).unwrap();
+    fs::copy(folder.path("c.parquet"), folder.path("f/c.parquet")).unwrap();
+    for (yaml, output) in [
+        (YAML, "c.parquet"),
+        ("inputs: {customer: 'f/*.parquet'}", "f/out.parquet"),
+        ("inputs: {customer: f}", "f/out.parquet"),
+    ] {
+        let refused = folder.try_run(yaml, Run { output: Some(output), ..Run::default() }).err().expect(yaml);
+        assert_eq!(refused.kind(), ErrorKind::InvalidComponent);
+        assert!(refused.to_string().contains("is among the files of the input `customer`"), "{refused}");
+    }
+    assert_eq!(fs::read(folder.path("c.parquet")).unwrap(), before);
+    assert!(!folder.path("f/out.parquet").exists());
+    folder.run("inputs: {customer: f}", Run { output: Some("f/out.table"), ..Run::default() });
+}
+
+#[test]
+fn a_link_is_written_through_and_other_runs_files_are_left_alone() {
+    let folder = folder(3);
+    fs::create_dir(folder.path("real")).unwrap();
+    folder.text("real/t.parquet", "old");
+    std::os::unix::fs::symlink(folder.path("real/t.parquet"), folder.path("out.parquet")).unwrap();
+    let (stale, others) = (".t.parquet.abc123.customer-health.tmp", ".t.parquet.x.abc123.customer-health.tmp");
+    folder.text(&format!("real/{stale}"), "");
+    folder.text(&format!("real/{others}"), "");
+    folder.score(YAML);
+    assert!(folder.path("out.parquet").is_symlink());
+    assert_eq!(read_parquet(&folder.path("real/t.parquet")).num_rows(), 3);
+    assert!(!folder.path("real").join(stale).exists(), "left by a killed run of this output");
+    assert!(folder.path("real").join(others).exists(), "belongs to the output t.parquet.x");
+}
