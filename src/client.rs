@@ -13,7 +13,10 @@ use crate::proto::component_source::Source;
 use crate::proto::customer_health_service_client::CustomerHealthServiceClient;
 use crate::proto::materialize_response::Event;
 use crate::proto::{
-    ComponentSource, Input, InputOverride, MaterializeRequest, MaterializeResult, Progress, REASON, Warning,
+    ComponentSource, DescribeComponentRequest, DescribeComponentResponse, ExplainCustomerRequest,
+    ExplainCustomerResponse, Input, InputOverride, ListScorecardsRequest, MaterializeRequest, MaterializeResult,
+    MaterializeSyncRequest, MaterializeSyncResponse, Progress, REASON, ScorecardListing, ValidateComponentRequest,
+    ValidateComponentResponse, Warning,
 };
 use crate::scorecard::InputName;
 
@@ -84,6 +87,58 @@ impl Client {
         let message = "the server ended the call without a result\nhint: the server's log says why".to_owned();
         Err(ClientError { kind: ErrorKind::Internal, message })
     }
+
+    /// Runs until the table is published, and tells what came of it in short. Dropping the future cancels the run.
+    ///
+    /// # Errors
+    /// What the server says, or that it went away.
+    pub async fn materialize_sync(
+        &mut self,
+        request: MaterializeSyncRequest,
+    ) -> Result<MaterializeSyncResponse, ClientError> {
+        Ok(self.inner.materialize_sync(request).await?.into_inner())
+    }
+
+    /// Checks a component; its problems are in the answer.
+    ///
+    /// # Errors
+    /// What the server says, or that it went away.
+    pub async fn validate_component(
+        &mut self,
+        request: ValidateComponentRequest,
+    ) -> Result<ValidateComponentResponse, ClientError> {
+        Ok(self.inner.validate_component(request).await?.into_inner())
+    }
+
+    /// What a component would do.
+    ///
+    /// # Errors
+    /// What the server says, or that it went away.
+    pub async fn describe_component(
+        &mut self,
+        request: DescribeComponentRequest,
+    ) -> Result<DescribeComponentResponse, ClientError> {
+        Ok(self.inner.describe_component(request).await?.into_inner())
+    }
+
+    /// Takes the score of one customer apart.
+    ///
+    /// # Errors
+    /// What the server says, or that it went away.
+    pub async fn explain_customer(
+        &mut self,
+        request: ExplainCustomerRequest,
+    ) -> Result<ExplainCustomerResponse, ClientError> {
+        Ok(self.inner.explain_customer(request).await?.into_inner())
+    }
+
+    /// The scorecards that are built in.
+    ///
+    /// # Errors
+    /// What the server says, or that it went away.
+    pub async fn list_scorecards(&mut self) -> Result<Vec<ScorecardListing>, ClientError> {
+        Ok(self.inner.list_scorecards(ListScorecardsRequest {}).await?.into_inner().scorecards)
+    }
 }
 
 /// The request that runs a recipe.
@@ -95,18 +150,9 @@ pub fn request(
     as_of: Option<DateTime<Utc>>,
     run_id: Option<&str>,
 ) -> std::io::Result<MaterializeRequest> {
-    // An empty path is no path to `absolute`, but the working directory to a recipe.
-    let base = if recipe.base_dir.as_os_str().is_empty() { Path::new(".") } else { &recipe.base_dir };
-    let component = ComponentSource {
-        source: Some(Source::Text(recipe.text.clone())),
-        file: recipe.file.clone(),
-        base_dir: std::path::absolute(base)?.display().to_string(),
-        variables: recipe.variables.clone().into_iter().collect(),
-    };
-    let inputs = recipe.overrides.inputs.iter();
     Ok(MaterializeRequest {
-        component: Some(component),
-        inputs: inputs.map(|(name, path)| InputOverride { input: input(*name).into(), path: path.clone() }).collect(),
+        component: Some(component(recipe)?),
+        inputs: inputs(recipe),
         output: recipe.overrides.output.clone().unwrap_or_default(),
         as_of: as_of.map(|time| prost_types::Timestamp {
             seconds: time.timestamp(),
@@ -114,6 +160,27 @@ pub fn request(
         }),
         run_id: run_id.unwrap_or_default().to_owned(),
     })
+}
+
+/// The component of a recipe, for any request.
+///
+/// # Errors
+/// Where the working directory, which a relative base folder starts from, cannot be told.
+pub fn component(recipe: &Recipe) -> std::io::Result<ComponentSource> {
+    // An empty path is no path to `absolute`, but the working directory to a recipe.
+    let base = if recipe.base_dir.as_os_str().is_empty() { Path::new(".") } else { &recipe.base_dir };
+    Ok(ComponentSource {
+        source: Some(Source::Text(recipe.text.clone())),
+        file: recipe.file.clone(),
+        base_dir: std::path::absolute(base)?.display().to_string(),
+        variables: recipe.variables.clone().into_iter().collect(),
+    })
+}
+
+/// The inputs that a recipe gives in place of the component's own, for any request.
+pub fn inputs(recipe: &Recipe) -> Vec<InputOverride> {
+    let inputs = recipe.overrides.inputs.iter();
+    inputs.map(|(name, path)| InputOverride { input: input(*name).into(), path: path.clone() }).collect()
 }
 
 fn input(name: InputName) -> Input {
@@ -164,6 +231,11 @@ fn root_cause(error: &dyn Error) -> String {
     }
     cause.to_string()
 }
+
+/// The Rust of the API's page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/api.md")]
+mod page {}
 
 #[cfg(test)]
 mod tests {

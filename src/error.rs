@@ -1,5 +1,7 @@
 //! The closed set of failure kinds that every room's errors fall into.
 
+use std::time::Duration;
+
 /// What sort of failure an error is, for whoever has to act on it.
 ///
 /// The set is closed on purpose: the gRPC status and the exit code are exhaustive matches over it.
@@ -51,6 +53,38 @@ impl ErrorKind {
             Self::Unavailable => "UNAVAILABLE",
             Self::Cancelled => "CANCELLED",
             Self::Internal => "INTERNAL",
+        }
+    }
+
+    /// How long to wait before trying again, where trying the same again may help.
+    pub fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::Unavailable => Some(Duration::from_secs(2)),
+            Self::OutputConflict => Some(Duration::from_secs(5)),
+            Self::ResourceExhausted => Some(Duration::from_secs(15)),
+            Self::InvalidComponent
+            | Self::InvalidInput
+            | Self::NotFound
+            | Self::Denied
+            | Self::Cancelled
+            | Self::Internal => None,
+        }
+    }
+
+    /// What to do about it, in a sentence for people.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::InvalidComponent => "Edit the component, the scorecard or the request at the place that is named.",
+            Self::InvalidInput => "Give the input another file, or map its columns; the data has to change first.",
+            Self::NotFound => "Check the path or the customer's id; run again once the file is there.",
+            Self::Denied => "Have the operator allow the folder with `serve --allow`, or change the permissions.",
+            Self::OutputConflict => "Wait for the other run to end, or give this run another output.",
+            Self::ResourceExhausted => {
+                "Try again when less is running, or with more memory, disk or places in the queue."
+            }
+            Self::Unavailable => "Try again; the output is as it was.",
+            Self::Cancelled => "Nothing: the caller gave up or its deadline passed, and the output is as it was.",
+            Self::Internal => "Report it with the component.yaml: it is a fault of the program.",
         }
     }
 }

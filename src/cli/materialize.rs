@@ -116,7 +116,7 @@ async fn call(
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
     let uri = format!("http://{}", listener.local_addr().map_err(failed)?);
     // The only call is over before shutdown begins, so there is nothing to wait for.
-    let config = ServerConfig { engine: args.limits.engine(), grace: Duration::ZERO };
+    let config = ServerConfig { engine: args.limits.engine(), grace: Duration::ZERO, ..ServerConfig::default() };
     let (stop, stopped) = oneshot::channel::<()>();
     let mut serving = std::pin::pin!(service::run(listener, async { drop(stopped.await) }, config));
     let outcome = tokio::select! {

@@ -1,15 +1,18 @@
 //! `serve`: the gRPC server, until a signal ends it.
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, lookup_host};
 use tokio::sync::oneshot;
 
 use super::args::LimitArgs;
 use super::exit::{self, Failure};
 use super::{asked_to_stop, block_on, print};
-use crate::service::{self, ServerConfig};
+use crate::engine::{EngineConfig, Roots};
+use crate::service::{self, Limits, ServerConfig};
 
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
@@ -17,16 +20,34 @@ use crate::service::{self, ServerConfig};
 Prints `listening on http://ADDRESS` on stdout once calls are accepted. SIGINT and SIGTERM end it: health says
 not-serving, new calls are refused, and running ones finish within the grace.
 
-The server reads and writes files as the user it runs as, for whoever can reach it: keep it on loopback.
+The server reads and writes files for whoever can reach it: only below the folders of --allow, once `..` and links are
+followed, and on loopback only, unless --insecure says otherwise.
 
 Examples:
   customer-health serve
+  customer-health serve --allow /data/crm --allow /data/scores
   customer-health serve --listen 127.0.0.1:0 --memory-limit 4GiB
   customer-health materialize component.yaml --server http://127.0.0.1:50051")]
 pub struct ServeArgs {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:50051")]
     listen: String,
+
+    /// Read and write only in this folder and below (repeatable); the working directory if left out
+    #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
+    allow: Vec<PathBuf>,
+
+    /// Runs and explanations that work at once; as many as there are processors if left out
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    max_runs: Option<usize>,
+
+    /// Runs and explanations that wait for their turn; what comes on top is refused with RESOURCE_EXHAUSTED
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    max_queued: usize,
+
+    /// Listen on addresses that other machines can reach, without encryption and for anybody
+    #[arg(long)]
+    insecure: bool,
 
     /// Seconds that running calls get to finish when the server is asked to stop
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
@@ -36,11 +57,16 @@ pub struct ServeArgs {
     limits: LimitArgs,
 }
 
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected a number from 1".to_owned())
+}
+
 /// Serves until a signal ends it.
 ///
 /// # Errors
 /// Where the address cannot be listened on or the engine cannot be made.
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
+    let engine = EngineConfig { roots: Some(Roots::new(&args.allow)?), ..args.limits.engine() };
     block_on(async {
         let failed = |error| {
             let hint = "hint: expected HOST:PORT that nobody else listens on, such as 127.0.0.1:50051";
@@ -50,13 +76,23 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
             let code = if error.kind() == ErrorKind::InvalidInput { exit::USAGE } else { failure.code };
             Failure { code, message }
         };
-        let listener = TcpListener::bind(&args.listen).await.map_err(failed)?;
+        let addresses: Vec<SocketAddr> = lookup_host(&args.listen).await.map_err(failed)?.collect();
+        // Looked at before anything is bound: not for a moment does it listen where it should not.
+        if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback() && !args.insecure) {
+            return Err(Failure::usage(format!(
+                "{open} is no loopback address: whoever can reach it could read and write files as this user\n\
+                 hint: listen on 127.0.0.1, or say --insecure where the network keeps strangers away"
+            )));
+        }
+        let listener = TcpListener::bind(&addresses[..]).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         if !address.ip().is_loopback() {
             tracing::warn!("whoever can reach {address} can read and write files as this user");
         }
         print::stdout(&format!("listening on http://{address}\n"))?;
-        let config = ServerConfig { engine: args.limits.engine(), grace: Duration::from_secs(args.grace) };
+        let limits =
+            Limits { max_runs: args.max_runs.unwrap_or(Limits::default().max_runs), max_queued: args.max_queued };
+        let config = ServerConfig { engine, limits, grace: Duration::from_secs(args.grace) };
         let (stop, stopped) = oneshot::channel::<()>();
         let mut serving = std::pin::pin!(service::run(listener, async { drop(stopped.await) }, config));
         tokio::select! {

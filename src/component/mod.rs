@@ -178,8 +178,16 @@ impl Component {
     /// Reads and checks a component; beside its problems comes what is right about it, which may be held against the
     /// inputs to find more of them, but not be run.
     pub fn with_problems(recipe: &Recipe) -> (Option<Self>, Vec<Problem>) {
+        Self::with_problems_reading(recipe, &|path| std::fs::read_to_string(path))
+    }
+
+    /// The same, with another way to read the scorecard files that it names.
+    pub fn with_problems_reading(
+        recipe: &Recipe,
+        read_file: &dyn Fn(&Path) -> std::io::Result<String>,
+    ) -> (Option<Self>, Vec<Problem>) {
         let mut problems = Vec::new();
-        let component = validate::validate(recipe, &mut problems);
+        let component = validate::validate(recipe, read_file, &mut problems);
         (component, problems)
     }
 

@@ -19,7 +19,11 @@ const TREND_TOLERANCE: f64 = 2.0;
 /// Reads and checks a component and the scorecard files it names, noting every problem.
 ///
 /// What could be read without those problems comes back too, so that it can be held against the inputs.
-pub fn validate(recipe: &Recipe, problems: &mut Vec<Problem>) -> Option<Component> {
+pub fn validate(
+    recipe: &Recipe,
+    read_file: &dyn Fn(&Path) -> std::io::Result<String>,
+    problems: &mut Vec<Problem>,
+) -> Option<Component> {
     let parsed: Parsed<ComponentSpec> = match parse(&recipe.file, &recipe.text, &recipe.variables) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -29,7 +33,7 @@ pub fn validate(recipe: &Recipe, problems: &mut Vec<Problem>) -> Option<Componen
     };
     problems.extend(parsed.problems.iter().cloned());
     let base = recipe.base_dir.as_path();
-    let read_file = |path: &str| std::fs::read_to_string(base.join(path));
+    let read_file = |path: &str| read_file(&base.join(path));
     let (card, layers) = match overlay::lay(&parsed, &read_file, &recipe.variables, problems) {
         Ok(laid) => laid,
         Err(error) => {

@@ -39,6 +39,18 @@ pub enum EngineError {
         /// What the system said.
         source: io::Error,
     },
+    /// A path leads out of the folders that the engine may use.
+    #[error(
+        "{role}: {path} lies outside of the folders that this server reads and writes in\n  hint: these are {allowed}; the operator allows more with `serve --allow DIR`"
+    )]
+    Outside {
+        /// What the path is for.
+        role: String,
+        /// The path.
+        path: String,
+        /// The folders.
+        allowed: String,
+    },
     /// A scheme that this build cannot read or write.
     #[error("{role}: {path}: the scheme `{scheme}` is not supported\n  hint: this build reads and writes local files")]
     Scheme {
@@ -114,7 +126,7 @@ impl EngineError {
             Self::Component(error) => error.kind(),
             Self::Plan(error) => error.kind(),
             Self::NotFound { .. } | Self::NoCustomer { .. } => ErrorKind::NotFound,
-            Self::Denied { .. } => ErrorKind::Denied,
+            Self::Denied { .. } | Self::Outside { .. } => ErrorKind::Denied,
             Self::Scheme { .. } | Self::Unreadable { .. } => ErrorKind::InvalidInput,
             Self::OutputBusy { .. } => ErrorKind::OutputConflict,
             Self::Exhausted { .. } => ErrorKind::ResourceExhausted,

@@ -24,14 +24,17 @@ mod profile;
 mod publish;
 mod query;
 mod report;
+mod roots;
 mod run;
 mod session;
 mod source;
 mod summary;
 mod unique;
 
-use std::fmt;
+use std::cell::RefCell;
+use std::path::Path;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
@@ -44,9 +47,10 @@ pub use report::{
     FieldReport, IndicatorExplanation, InputDescription, InputReport, OutputReport, RunReport, ScoreSummary, Stage,
     StageReport, StatisticReport,
 };
+pub use roots::{Roots, output_place};
 pub use session::EngineConfig;
 
-use crate::component::{Component, ComponentError, Format, Recipe};
+use crate::component::{Component, ComponentError, Format, Problem, Recipe};
 
 /// Is told what happens while a run works.
 pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
@@ -107,7 +111,10 @@ impl Engine {
     /// # Errors
     /// All problems at once. Inputs that cannot be opened are not told here.
     pub async fn component(&self, recipe: &Recipe) -> Result<Component, EngineError> {
-        let (component, mut problems) = Component::with_problems(recipe);
+        let (component, mut problems) = self.read(recipe)?;
+        if let Some(component) = &component {
+            self.admit(component)?;
+        }
         match component {
             Some(component) if problems.is_empty() => return Ok(component),
             Some(component) => {
@@ -118,6 +125,26 @@ impl Engine {
             None => {}
         }
         Err(ComponentError::new(problems).into())
+    }
+
+    /// Reads a component, and no scorecard file that lies outside of where the engine may read.
+    fn read(&self, recipe: &Recipe) -> Result<(Option<Component>, Vec<Problem>), EngineError> {
+        let Some(roots) = &self.config.roots else { return Ok(Component::with_problems(recipe)) };
+        let refused = RefCell::new(None);
+        let read_file = |path: &Path| {
+            roots.admit_file("scorecard", path).map_err(|error| {
+                refused.replace(Some(error));
+                io::Error::from(io::ErrorKind::PermissionDenied)
+            })?;
+            std::fs::read_to_string(path)
+        };
+        let read = Component::with_problems_reading(recipe, &read_file);
+        refused.into_inner().map_or(Ok(read), Err)
+    }
+
+    /// Refuses a component whose paths lead out of where the engine may read and write.
+    fn admit(&self, component: &Component) -> Result<(), EngineError> {
+        self.config.roots.as_ref().map_or(Ok(()), |roots| roots.admit(component))
     }
 
     /// Scores the customers and publishes the table.
@@ -132,6 +159,7 @@ impl Engine {
         request: &RunRequest,
         observer: &Observer,
     ) -> Result<RunReport, EngineError> {
+        self.admit(component)?;
         run::materialize(component, request, &self.session()?, observer).await
     }
 
@@ -145,6 +173,7 @@ impl Engine {
         request: &RunRequest,
         customer_id: &str,
     ) -> Result<Explanation, EngineError> {
+        self.admit(component)?;
         explain::explain(component, request, &self.session()?, customer_id).await
     }
 
@@ -153,6 +182,7 @@ impl Engine {
     /// # Errors
     /// Whatever is wrong with the component or its inputs.
     pub async fn explain_plan(&self, component: &Component, request: &RunRequest) -> Result<String, EngineError> {
+        self.admit(component)?;
         describe::plan(component, request, &self.session()?).await
     }
 
@@ -161,6 +191,7 @@ impl Engine {
     /// # Errors
     /// Whatever is wrong with the component or its inputs.
     pub async fn describe(&self, component: &Component) -> Result<Description, EngineError> {
+        self.admit(component)?;
         describe::describe(component, &self.session()?).await
     }
 

@@ -38,7 +38,8 @@ pub fn pinned(component: &Component) -> Result<PinnedStatistics, EngineError> {
         hint: "name an earlier output of this component, or give the statistics as a mapping".to_owned(),
         source: None,
     };
-    let file = File::open(&path).map_err(|error| EngineError::of_io(role, &path, "read", error))?;
+    let file =
+        File::open(source::local(role, &path)?).map_err(|error| EngineError::of_io(role, &path, "read", error))?;
     let reader = SerializedFileReader::new(file).map_err(|error| unreadable(format!("cannot be read: {error}")))?;
     let metadata = reader.metadata().file_metadata().key_value_metadata();
     let recorded = metadata.into_iter().flatten().find(|pair| pair.key == keys::POPULATION);

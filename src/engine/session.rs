@@ -10,7 +10,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use super::EngineError;
+use super::{EngineError, Roots};
 
 /// Consumers named when memory runs out.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
@@ -27,6 +27,8 @@ pub struct EngineConfig {
     pub temp_dir: Option<PathBuf>,
     /// Partitions that work in parallel; as many as there are processors if not given.
     pub target_partitions: Option<usize>,
+    /// Folders that paths of components may lead to; wherever this user may read and write if not given.
+    pub roots: Option<Roots>,
 }
 
 /// The memory that all runs of an engine share.
@@ -60,6 +62,9 @@ pub fn new(config: &EngineConfig, memory: Arc<dyn MemoryPool>) -> Result<Session
     }
     // Joined inputs have hardly two rows with one key to bring together before they are spread over the partitions.
     session.options_mut().execution.skip_partial_aggregation_probe_rows_threshold = PROBED_ROWS;
+    if let Some(roots) = &config.roots {
+        session = session.with_extension(Arc::new(roots.clone()));
+    }
     // Columns are named as the files name them, in upper and lower case.
     session.options_mut().sql_parser.enable_ident_normalization = false;
     Ok(SessionContext::new_with_config_rt(session, runtime).state())

@@ -13,9 +13,10 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::execution::session_state::SessionState;
 use futures::TryStreamExt;
+use object_store::local::LocalFileSystem;
 use url::Url;
 
-use super::EngineError;
+use super::{EngineError, Roots};
 use crate::component::{Format, nearest};
 use crate::plan::Table;
 use crate::plan::bind::KEY_ALIASES;
@@ -67,6 +68,28 @@ pub fn resolve(base: &Path, path: &str) -> String {
     base.join(path).display().to_string()
 }
 
+/// The local path that a path or a file URI stands for.
+///
+/// # Errors
+/// Where it is a URI of another sort.
+pub fn local(role: &str, path: &str) -> Result<PathBuf, EngineError> {
+    match path.split_once("://") {
+        Some(("file", _)) => match Url::parse(path).map(|url| url.to_file_path()) {
+            Ok(Ok(path)) => Ok(path),
+            _ => {
+                let (role, path) = (role.to_owned(), path.to_owned());
+                let hint = "a file URI looks like file:///folder/name.parquet".to_owned();
+                Err(EngineError::NotFound { role, path, hint })
+            }
+        },
+        Some((scheme, _)) => {
+            let (role, path) = (role.to_owned(), path.to_owned());
+            Err(EngineError::Scheme { role, path, scheme: scheme.to_owned() })
+        }
+        None => Ok(PathBuf::from(path)),
+    }
+}
+
 impl Source<'_> {
     /// Opens the files and reads their schema.
     ///
@@ -95,6 +118,14 @@ impl Source<'_> {
                 source: None,
             });
         }
+        if let Some(roots) = state.config().get_extension::<Roots>() {
+            // Links in a folder or behind a glob are followed, wherever they lead.
+            let local = LocalFileSystem::new();
+            for file in &files {
+                let path = local.path_to_filesystem(&file.location).map_err(|error| unreadable(error.into()))?;
+                roots.admit_file(self.role, &path)?;
+            }
+        }
         let options = ListingOptions::new(self.file_format()).with_file_extension(ending.clone());
         let place = Place { url: url.clone(), ending };
         let schema = options.infer_schema(state, &url).await.map_err(unreadable)?;
@@ -111,17 +142,7 @@ impl Source<'_> {
 
     /// Where the files are, and what their names end in.
     fn locate(&self) -> Result<(ListingTableUrl, String), EngineError> {
-        let path = match self.path.split_once("://") {
-            Some(("file", _)) => match Url::parse(self.path).map(|url| url.to_file_path()) {
-                Ok(Ok(path)) => path,
-                _ => return Err(self.not_found("a file URI looks like file:///folder/name.parquet".to_owned())),
-            },
-            Some((scheme, _)) => {
-                let (role, path) = (self.role.to_owned(), self.path.to_owned());
-                return Err(EngineError::Scheme { role, path, scheme: scheme.to_owned() });
-            }
-            None => PathBuf::from(self.path),
-        };
+        let path = local(self.role, self.path)?;
         let path = plain(&path).map_err(|e| EngineError::of_io(self.role, self.path, "read", e))?;
         let url = match std::fs::metadata(&path) {
             Ok(found) if found.is_dir() => Url::from_directory_path(&path).map(|url| (url, self.ending().to_owned())),

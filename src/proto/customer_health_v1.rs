@@ -475,6 +475,354 @@ impl Stage {
         }
     }
 }
+/// Asks whether a component is right.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ValidateComponentRequest {
+    /// What to check. Required.
+    #[prost(message, optional, tag = "1")]
+    pub component: ::core::option::Option<ComponentSource>,
+    /// Tables in place of those in the component, at most one for each input.
+    #[prost(message, repeated, tag = "2")]
+    pub inputs: ::prost::alloc::vec::Vec<InputOverride>,
+}
+/// What is wrong with a component.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ValidateComponentResponse {
+    /// True where it can run, as far as can be told without reading rows.
+    #[prost(bool, tag = "1")]
+    pub valid: bool,
+    /// Everything that is wrong, in the order of the file.
+    #[prost(message, repeated, tag = "2")]
+    pub problems: ::prost::alloc::vec::Vec<ComponentProblem>,
+    /// What is not as it should be, though no error.
+    #[prost(string, repeated, tag = "3")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether the inputs were opened and their columns checked; not so where one is not there yet, or the component itself
+    /// is wrong in ways that hide its inputs.
+    #[prost(bool, tag = "4")]
+    pub inputs_checked: bool,
+    /// Why the inputs were not checked; empty where they were, or where `problems` says why.
+    #[prost(string, tag = "5")]
+    pub inputs_note: ::prost::alloc::string::String,
+}
+/// One thing wrong with a component or a scorecard that it names.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ComponentProblem {
+    /// File as the caller named it.
+    #[prost(string, tag = "1")]
+    pub file: ::prost::alloc::string::String,
+    /// Line, from 1; 0 where the file as a whole is meant.
+    #[prost(uint32, tag = "2")]
+    pub line: u32,
+    /// Column in characters, from 1; 0 where the file as a whole is meant.
+    #[prost(uint32, tag = "3")]
+    pub column: u32,
+    /// Path of the key or value, such as `inputs.usage.path`; empty for the file as a whole.
+    #[prost(string, tag = "4")]
+    pub path: ::prost::alloc::string::String,
+    /// What is wrong and what was expected.
+    #[prost(string, tag = "5")]
+    pub message: ::prost::alloc::string::String,
+    /// The way out, where there is one to tell.
+    #[prost(string, optional, tag = "6")]
+    pub hint: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// Asks what a component would do.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DescribeComponentRequest {
+    /// What to describe. Required.
+    #[prost(message, optional, tag = "1")]
+    pub component: ::core::option::Option<ComponentSource>,
+    /// Tables in place of those in the component, at most one for each input.
+    #[prost(message, repeated, tag = "2")]
+    pub inputs: ::prost::alloc::vec::Vec<InputOverride>,
+}
+/// What a component would do.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DescribeComponentResponse {
+    /// Facts about the asset, for the orchestrator.
+    #[prost(message, optional, tag = "1")]
+    pub asset: ::core::option::Option<Asset>,
+    /// Name or path of the scorecard that the component started from.
+    #[prost(string, tag = "2")]
+    pub scorecard_name: ::prost::alloc::string::String,
+    /// BLAKE3 of the scorecard with all changes laid over, in hex; equal hashes score alike.
+    #[prost(string, tag = "3")]
+    pub scorecard_hash: ::prost::alloc::string::String,
+    /// Path of the file to write as the component names it; empty where it names none.
+    #[prost(string, tag = "4")]
+    pub output: ::prost::alloc::string::String,
+    /// Columns of the table, in order.
+    #[prost(message, repeated, tag = "5")]
+    pub columns: ::prost::alloc::vec::Vec<ColumnReport>,
+    /// The connected inputs, in the order customer, subscription, usage, support.
+    #[prost(message, repeated, tag = "6")]
+    pub inputs: ::prost::alloc::vec::Vec<InputDescription>,
+    /// The components, in scorecard order.
+    #[prost(message, repeated, tag = "7")]
+    pub components: ::prost::alloc::vec::Vec<ComponentDescription>,
+    /// Length of the analysis period in days.
+    #[prost(uint32, tag = "8")]
+    pub analysis_period_days: u32,
+    /// Lowest health score given out.
+    #[prost(double, tag = "9")]
+    pub min_health_score: f64,
+    /// Highest health score given out.
+    #[prost(double, tag = "10")]
+    pub max_health_score: f64,
+    /// A health score below this is a churn risk.
+    #[prost(double, tag = "11")]
+    pub churn_risk_threshold: f64,
+    /// A health score above this is an expansion opportunity.
+    #[prost(double, tag = "12")]
+    pub expansion_opportunity_threshold: f64,
+    /// What is not as it should be, though no error.
+    #[prost(string, repeated, tag = "13")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// An input as its schema shows it.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InputDescription {
+    /// Which input.
+    #[prost(enumeration = "Input", tag = "1")]
+    #[serde(serialize_with = "super::json::input")]
+    pub input: i32,
+    /// Path as resolved.
+    #[prost(string, tag = "2")]
+    pub path: ::prost::alloc::string::String,
+    /// Column that holds the customer's id.
+    #[prost(string, tag = "3")]
+    pub key: ::prost::alloc::string::String,
+    /// The fields that are looked for, and where each was found, in scorecard order.
+    #[prost(message, repeated, tag = "4")]
+    pub fields: ::prost::alloc::vec::Vec<FieldDescription>,
+}
+/// A field that an indicator looks for.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FieldDescription {
+    /// Component of the indicator.
+    #[prost(string, tag = "1")]
+    pub component: ::prost::alloc::string::String,
+    /// The indicator.
+    #[prost(string, tag = "2")]
+    pub indicator: ::prost::alloc::string::String,
+    /// Its field.
+    #[prost(string, tag = "3")]
+    pub field: ::prost::alloc::string::String,
+    /// Where the field's values come from; absent where the input has no such column.
+    #[prost(enumeration = "FieldOrigin", tag = "4")]
+    #[serde(serialize_with = "super::json::field_origin")]
+    pub origin: i32,
+    /// The column that would be read, or the SQL of an expression; empty where the origin is absent.
+    #[prost(string, tag = "5")]
+    pub source: ::prost::alloc::string::String,
+}
+/// A component of the scorecard.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ComponentDescription {
+    /// Name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Column of the table that holds its score, where components have columns.
+    #[prost(string, tag = "2")]
+    pub column: ::prost::alloc::string::String,
+    /// Weight as configured.
+    #[prost(double, tag = "3")]
+    pub weight: f64,
+    /// Factor in the health score: share of the total weight, 0-1, or the plain weight of a weighted sum.
+    #[prost(double, tag = "4")]
+    pub share: f64,
+    /// Indicators, in scorecard order.
+    #[prost(message, repeated, tag = "5")]
+    pub indicators: ::prost::alloc::vec::Vec<IndicatorDescription>,
+    /// Caps, in the order in which they apply.
+    #[prost(message, repeated, tag = "6")]
+    pub caps: ::prost::alloc::vec::Vec<CapDescription>,
+}
+/// An indicator of a component.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct IndicatorDescription {
+    /// Name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Input that supplies the field.
+    #[prost(enumeration = "Input", tag = "2")]
+    #[serde(serialize_with = "super::json::input")]
+    pub input: i32,
+    /// Field that is read.
+    #[prost(string, tag = "3")]
+    pub field: ::prost::alloc::string::String,
+    /// Columns taken for the field where none has its name, in order of preference.
+    #[prost(string, repeated, tag = "4")]
+    pub aliases: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Weight, relative to the component's other indicators.
+    #[prost(double, tag = "5")]
+    pub weight: f64,
+    /// How a value becomes a score, in words.
+    #[prost(string, tag = "6")]
+    pub scale: ::prost::alloc::string::String,
+    /// How a customer's rows become one value, such as `max` or `last`.
+    #[prost(string, tag = "7")]
+    pub aggregate: ::prost::alloc::string::String,
+}
+/// A limit on a component's score.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CapDescription {
+    /// Condition over the component's fields, as SQL.
+    #[prost(string, tag = "1")]
+    pub when: ::prost::alloc::string::String,
+    /// Highest score of a customer that meets it, 0-100.
+    #[prost(double, tag = "2")]
+    pub at_most: f64,
+}
+/// Asks why a customer scores so.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainCustomerRequest {
+    /// What to score, and how. Required.
+    #[prost(message, optional, tag = "1")]
+    pub component: ::core::option::Option<ComponentSource>,
+    /// Tables in place of those in the component, at most one for each input.
+    #[prost(message, repeated, tag = "2")]
+    pub inputs: ::prost::alloc::vec::Vec<InputOverride>,
+    /// The customer, as in the column customer_id. Required.
+    #[prost(string, tag = "3")]
+    pub customer_id: ::prost::alloc::string::String,
+    /// End of the analysis period; now if absent.
+    #[prost(message, optional, tag = "4")]
+    #[serde(serialize_with = "super::json::timestamp")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// One customer's health score, taken apart.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainCustomerResponse {
+    /// The customer.
+    #[prost(string, tag = "1")]
+    pub customer_id: ::prost::alloc::string::String,
+    /// Score as in the table.
+    #[prost(double, tag = "2")]
+    pub health_score: f64,
+    /// Score before it was clipped to the range given out.
+    #[prost(double, tag = "3")]
+    pub unclipped: f64,
+    /// Lowest score given out.
+    #[prost(double, tag = "4")]
+    pub min_health_score: f64,
+    /// Highest score given out.
+    #[prost(double, tag = "5")]
+    pub max_health_score: f64,
+    /// Category as in the table.
+    #[prost(string, tag = "6")]
+    pub risk_category: ::prost::alloc::string::String,
+    /// Flag as in the table.
+    #[prost(bool, tag = "7")]
+    pub is_churn_risk: bool,
+    /// Flag as in the table.
+    #[prost(bool, tag = "8")]
+    pub is_expansion_opportunity: bool,
+    /// Share of the total weight that real data backed, 0-1.
+    #[prost(double, tag = "9")]
+    pub data_coverage: f64,
+    /// Components, in scorecard order.
+    #[prost(message, repeated, tag = "10")]
+    pub components: ::prost::alloc::vec::Vec<ComponentExplanation>,
+}
+/// One component of one customer.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ComponentExplanation {
+    /// Name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Score, 0-100; absent where no indicator has data.
+    #[prost(double, optional, tag = "2")]
+    pub score: ::core::option::Option<f64>,
+    /// What the component counted as: its score, or what a missing one counts as; absent where it took no part.
+    #[prost(double, optional, tag = "3")]
+    pub counted_as: ::core::option::Option<f64>,
+    /// Score before caps; absent where no indicator has data.
+    #[prost(double, optional, tag = "4")]
+    pub uncapped: ::core::option::Option<f64>,
+    /// Factor in this customer's health score.
+    #[prost(double, tag = "5")]
+    pub share: f64,
+    /// Points of the unclipped health score that come from it.
+    #[prost(double, tag = "6")]
+    pub contribution: f64,
+    /// Caps that lowered it.
+    #[prost(message, repeated, tag = "7")]
+    pub caps_hit: ::prost::alloc::vec::Vec<CapDescription>,
+    /// Indicators, in scorecard order.
+    #[prost(message, repeated, tag = "8")]
+    pub indicators: ::prost::alloc::vec::Vec<IndicatorExplanation>,
+}
+/// One indicator of one customer.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct IndicatorExplanation {
+    /// Name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Input that supplies the field.
+    #[prost(enumeration = "Input", tag = "2")]
+    #[serde(serialize_with = "super::json::input")]
+    pub input: i32,
+    /// Where the value comes from, or why there is none, in words.
+    #[prost(string, tag = "3")]
+    pub origin: ::prost::alloc::string::String,
+    /// Value as text; absent where missing.
+    #[prost(string, optional, tag = "4")]
+    pub value: ::core::option::Option<::prost::alloc::string::String>,
+    /// The scale in words, population statistics resolved.
+    #[prost(string, tag = "5")]
+    pub scale: ::prost::alloc::string::String,
+    /// Score, 0-100; absent where missing.
+    #[prost(double, optional, tag = "6")]
+    pub score: ::core::option::Option<f64>,
+    /// Share of the health score's weight that the indicator had for this customer.
+    #[prost(double, tag = "7")]
+    pub weight: f64,
+    /// Points of the unclipped health score that come from it.
+    #[prost(double, tag = "8")]
+    pub contribution: f64,
+}
+/// Asks for the built-in scorecards.
+#[derive(serde::Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListScorecardsRequest {}
+/// The built-in scorecards.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListScorecardsResponse {
+    /// The default first.
+    #[prost(message, repeated, tag = "1")]
+    pub scorecards: ::prost::alloc::vec::Vec<ScorecardListing>,
+}
+/// A built-in scorecard.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScorecardListing {
+    /// Name to put under `scorecard:`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// What it is for.
+    #[prost(string, tag = "2")]
+    pub description: ::prost::alloc::string::String,
+    /// Its YAML, to read or to start one's own from.
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+}
 /// Asks for one run.
 #[derive(serde::Serialize)]
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -552,6 +900,82 @@ pub struct MaterializeResult {
     /// What the run did.
     #[prost(message, optional, tag = "2")]
     pub report: ::core::option::Option<RunReport>,
+}
+/// Asks for one run and its summary.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MaterializeSyncRequest {
+    /// What to score, and how. Required.
+    #[prost(message, optional, tag = "1")]
+    pub component: ::core::option::Option<ComponentSource>,
+    /// Tables in place of those in the component, at most one for each input.
+    #[prost(message, repeated, tag = "2")]
+    pub inputs: ::prost::alloc::vec::Vec<InputOverride>,
+    /// Path of the file to write, in place of the component's; a relative path starts from `ComponentSource.base_dir`.
+    #[prost(string, tag = "3")]
+    pub output: ::prost::alloc::string::String,
+    /// End of the analysis period; the start of the run if absent.
+    #[prost(message, optional, tag = "4")]
+    #[serde(serialize_with = "super::json::timestamp")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+    /// Id of the run, up to 200 bytes without control characters; the server makes one if empty.
+    #[prost(string, tag = "5")]
+    pub run_id: ::prost::alloc::string::String,
+}
+/// What a run made, in short.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MaterializeSyncResponse {
+    /// Id of the run.
+    #[prost(string, tag = "1")]
+    pub run_id: ::prost::alloc::string::String,
+    /// Name of the asset.
+    #[prost(string, tag = "2")]
+    pub asset_name: ::prost::alloc::string::String,
+    /// Name or path of the scorecard that the component started from.
+    #[prost(string, tag = "3")]
+    pub scorecard_name: ::prost::alloc::string::String,
+    /// BLAKE3 of the scorecard with all changes laid over, in hex; equal hashes score alike.
+    #[prost(string, tag = "4")]
+    pub scorecard_hash: ::prost::alloc::string::String,
+    /// End of the analysis period.
+    #[prost(message, optional, tag = "5")]
+    #[serde(serialize_with = "super::json::timestamp")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+    /// Start of the run; what the column calculated_at says.
+    #[prost(message, optional, tag = "6")]
+    #[serde(serialize_with = "super::json::timestamp")]
+    pub calculated_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Path of the file that was written.
+    #[prost(string, tag = "7")]
+    pub output_path: ::prost::alloc::string::String,
+    /// Rows of the table.
+    #[prost(uint64, tag = "8")]
+    pub rows: u64,
+    /// Size of the file in bytes.
+    #[prost(uint64, tag = "9")]
+    pub bytes: u64,
+    /// Customers, which is rows of the table.
+    #[prost(uint64, tag = "10")]
+    pub customers: u64,
+    /// Mean of health_score, in points; absent for an empty table.
+    #[prost(double, optional, tag = "11")]
+    pub mean_score: ::core::option::Option<f64>,
+    /// Median of health_score, to 0.01 points; absent for an empty table.
+    #[prost(double, optional, tag = "12")]
+    pub median_score: ::core::option::Option<f64>,
+    /// Customers per risk category, worst category first.
+    #[prost(message, repeated, tag = "13")]
+    pub categories: ::prost::alloc::vec::Vec<CategoryReport>,
+    /// Customers at churn risk.
+    #[prost(uint64, tag = "14")]
+    pub churn_risks: u64,
+    /// Customers that are expansion opportunities.
+    #[prost(uint64, tag = "15")]
+    pub expansion_opportunities: u64,
+    /// What is not as it should be, though no error.
+    #[prost(string, repeated, tag = "16")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Generated client implementations.
 pub mod customer_health_service_client {
@@ -647,6 +1071,10 @@ pub mod customer_health_service_client {
         }
         /// Scores all customers and publishes the table. Progress comes first and the result last; a caller that goes away
         /// cancels the run, and the output stays as it was.
+        ///
+        /// A second call with the run_id of a run that works joins it, and one with the run_id of a run that was done within the
+        /// last hour gets its result; a run that failed may be tried again under its id. Runs for the same output come one after
+        /// the other.
         pub async fn materialize(
             &mut self,
             request: impl tonic::IntoRequest<super::MaterializeRequest>,
@@ -676,6 +1104,156 @@ pub mod customer_health_service_client {
                 );
             self.inner.server_streaming(req, path, codec).await
         }
+        /// The same as one plain call with a compact result, for callers that cannot read a stream.
+        pub async fn materialize_sync(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MaterializeSyncRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MaterializeSyncResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/customer_health.v1.CustomerHealthService/MaterializeSync",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "customer_health.v1.CustomerHealthService",
+                        "MaterializeSync",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Checks a component without running it. Its problems are the answer and no error of the call.
+        pub async fn validate_component(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ValidateComponentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ValidateComponentResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/customer_health.v1.CustomerHealthService/ValidateComponent",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "customer_health.v1.CustomerHealthService",
+                        "ValidateComponent",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tells what a component would do: its columns, inputs, fields, indicators and weights. No rows are read.
+        pub async fn describe_component(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DescribeComponentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DescribeComponentResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/customer_health.v1.CustomerHealthService/DescribeComponent",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "customer_health.v1.CustomerHealthService",
+                        "DescribeComponent",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes the score of one customer apart. Nothing is written.
+        pub async fn explain_customer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainCustomerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainCustomerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/customer_health.v1.CustomerHealthService/ExplainCustomer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "customer_health.v1.CustomerHealthService",
+                        "ExplainCustomer",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the scorecards that are built in.
+        pub async fn list_scorecards(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListScorecardsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListScorecardsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/customer_health.v1.CustomerHealthService/ListScorecards",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "customer_health.v1.CustomerHealthService",
+                        "ListScorecards",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -699,11 +1277,55 @@ pub mod customer_health_service_server {
             + 'static;
         /// Scores all customers and publishes the table. Progress comes first and the result last; a caller that goes away
         /// cancels the run, and the output stays as it was.
+        ///
+        /// A second call with the run_id of a run that works joins it, and one with the run_id of a run that was done within the
+        /// last hour gets its result; a run that failed may be tried again under its id. Runs for the same output come one after
+        /// the other.
         async fn materialize(
             &self,
             request: tonic::Request<super::MaterializeRequest>,
         ) -> std::result::Result<
             tonic::Response<Self::MaterializeStream>,
+            tonic::Status,
+        >;
+        /// The same as one plain call with a compact result, for callers that cannot read a stream.
+        async fn materialize_sync(
+            &self,
+            request: tonic::Request<super::MaterializeSyncRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MaterializeSyncResponse>,
+            tonic::Status,
+        >;
+        /// Checks a component without running it. Its problems are the answer and no error of the call.
+        async fn validate_component(
+            &self,
+            request: tonic::Request<super::ValidateComponentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ValidateComponentResponse>,
+            tonic::Status,
+        >;
+        /// Tells what a component would do: its columns, inputs, fields, indicators and weights. No rows are read.
+        async fn describe_component(
+            &self,
+            request: tonic::Request<super::DescribeComponentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DescribeComponentResponse>,
+            tonic::Status,
+        >;
+        /// Takes the score of one customer apart. Nothing is written.
+        async fn explain_customer(
+            &self,
+            request: tonic::Request<super::ExplainCustomerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainCustomerResponse>,
+            tonic::Status,
+        >;
+        /// Lists the scorecards that are built in.
+        async fn list_scorecards(
+            &self,
+            request: tonic::Request<super::ListScorecardsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListScorecardsResponse>,
             tonic::Status,
         >;
     }
@@ -828,6 +1450,251 @@ pub mod customer_health_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/customer_health.v1.CustomerHealthService/MaterializeSync" => {
+                    #[allow(non_camel_case_types)]
+                    struct MaterializeSyncSvc<T: CustomerHealthService>(pub Arc<T>);
+                    impl<
+                        T: CustomerHealthService,
+                    > tonic::server::UnaryService<super::MaterializeSyncRequest>
+                    for MaterializeSyncSvc<T> {
+                        type Response = super::MaterializeSyncResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::MaterializeSyncRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CustomerHealthService>::materialize_sync(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MaterializeSyncSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/customer_health.v1.CustomerHealthService/ValidateComponent" => {
+                    #[allow(non_camel_case_types)]
+                    struct ValidateComponentSvc<T: CustomerHealthService>(pub Arc<T>);
+                    impl<
+                        T: CustomerHealthService,
+                    > tonic::server::UnaryService<super::ValidateComponentRequest>
+                    for ValidateComponentSvc<T> {
+                        type Response = super::ValidateComponentResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ValidateComponentRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CustomerHealthService>::validate_component(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ValidateComponentSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/customer_health.v1.CustomerHealthService/DescribeComponent" => {
+                    #[allow(non_camel_case_types)]
+                    struct DescribeComponentSvc<T: CustomerHealthService>(pub Arc<T>);
+                    impl<
+                        T: CustomerHealthService,
+                    > tonic::server::UnaryService<super::DescribeComponentRequest>
+                    for DescribeComponentSvc<T> {
+                        type Response = super::DescribeComponentResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DescribeComponentRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CustomerHealthService>::describe_component(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DescribeComponentSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/customer_health.v1.CustomerHealthService/ExplainCustomer" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExplainCustomerSvc<T: CustomerHealthService>(pub Arc<T>);
+                    impl<
+                        T: CustomerHealthService,
+                    > tonic::server::UnaryService<super::ExplainCustomerRequest>
+                    for ExplainCustomerSvc<T> {
+                        type Response = super::ExplainCustomerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExplainCustomerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CustomerHealthService>::explain_customer(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExplainCustomerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/customer_health.v1.CustomerHealthService/ListScorecards" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListScorecardsSvc<T: CustomerHealthService>(pub Arc<T>);
+                    impl<
+                        T: CustomerHealthService,
+                    > tonic::server::UnaryService<super::ListScorecardsRequest>
+                    for ListScorecardsSvc<T> {
+                        type Response = super::ListScorecardsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListScorecardsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CustomerHealthService>::list_scorecards(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListScorecardsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -1,42 +1,71 @@
 //! The calls: convert, call the engine, convert back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use prost::Message;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::convert;
-use super::status::status;
-use crate::component::Component;
-use crate::engine::{Engine, EngineError, Event, Observer, RunReport, RunRequest, Stage};
+use super::runs::{Runs, Work};
+use super::status::{of_engine, of_request, of_run};
+use super::stream::{Reply, WAITING_EVENTS, deadline, deliver, observer};
+use super::{convert_answer, convert_report, convert_request};
+use crate::component::Recipe;
+use crate::engine::{Engine, Observer, no_observer};
 use crate::error::ErrorKind;
 use crate::proto::customer_health_service_server::CustomerHealthService;
-use crate::proto::{MaterializeRequest, MaterializeResponse};
-
-/// Events that wait for a slow caller; what goes beyond is left out, so that the run never waits for it.
-const WAITING_EVENTS: usize = 64;
-
-/// Places among them that row counts leave free, for stages and warnings, which are few.
-const KEPT_FREE: usize = 32;
-
-type Reply = Result<MaterializeResponse, Status>;
+use crate::proto::{
+    DescribeComponentRequest, DescribeComponentResponse, ExplainCustomerRequest, ExplainCustomerResponse,
+    ListScorecardsRequest, ListScorecardsResponse, MaterializeRequest, MaterializeSyncRequest, MaterializeSyncResponse,
+    ValidateComponentRequest, ValidateComponentResponse,
+};
 
 /// The service's calls, on one engine.
 #[derive(Debug)]
 pub struct Handler {
-    engine: Engine,
-    /// Cancelled when the server no longer waits for running calls.
-    stop: CancellationToken,
+    runs: Arc<Runs>,
 }
 
 impl Handler {
-    /// Calls on this engine, until `stop` is cancelled.
-    pub fn new(engine: Engine, stop: CancellationToken) -> Self {
-        Self { engine, stop }
+    /// Calls that share these runs.
+    pub fn new(runs: Runs) -> Self {
+        Self { runs: Arc::new(runs) }
+    }
+
+    fn engine(&self) -> &Engine {
+        self.runs.engine()
+    }
+
+    /// Starts the run that is asked for, or joins the one that has its id.
+    async fn run(&self, request: MaterializeRequest, observer: &Observer) -> Result<Work, Status> {
+        // Without the id, so that one that the server made up can be asked for again.
+        let anonymous = MaterializeRequest { run_id: String::new(), ..request.clone() };
+        let asked = blake3::hash(&anonymous.encode_to_vec());
+        let (recipe, run) = convert_request::request(request).map_err(|error| of_request(&error))?;
+        if let Some(work) = self.runs.join(&run.run_id, asked, observer).map_err(|error| of_run(&error))? {
+            return Ok(work);
+        }
+        let component = self.engine().component(&recipe).await.map_err(|error| of_engine(&error))?;
+        self.runs.start(component, run, asked, observer).map_err(|error| of_run(&error))
+    }
+
+    /// What is wrong with a component and its inputs, or that nothing is.
+    async fn validate(&self, recipe: &Recipe) -> Result<ValidateComponentResponse, Status> {
+        let component = match self.engine().component(recipe).await {
+            Ok(component) => component,
+            Err(error) if !error.problems().is_empty() => return Ok(convert_answer::invalid(error.problems())),
+            Err(error) => return Err(of_engine(&error)),
+        };
+        match self.engine().describe(&component).await {
+            Ok(description) => Ok(convert_answer::valid(description)),
+            Err(error) if !error.problems().is_empty() => Ok(convert_answer::invalid(error.problems())),
+            // Inputs may come into being between now and the run.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Ok(convert_answer::unchecked(&component, error.to_string()))
+            }
+            Err(error) => Err(of_engine(&error)),
+        }
     }
 }
 
@@ -48,62 +77,62 @@ impl CustomerHealthService for Handler {
         &self,
         request: Request<MaterializeRequest>,
     ) -> Result<Response<Self::MaterializeStream>, Status> {
-        let (recipe, run) =
-            convert::request(request.into_inner()).map_err(|error| status(error.kind(), &error.to_string()))?;
-        let component = self.engine.component(&recipe).await;
-        let component = component.map_err(|error| status(error.kind(), &error.to_string()))?;
+        let deadline = deadline(request.metadata());
         let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
-        tokio::spawn(supervise(self.engine.clone(), component, run, sender, self.stop.clone()));
+        let work = self.run(request.into_inner(), &observer(sender.clone())).await?;
+        tokio::spawn(deliver(work, sender, deadline));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
-}
 
-/// Runs until there is a result, the caller goes away, or the server stops; dropping the run cancels its work.
-async fn supervise(
-    engine: Engine,
-    component: Component,
-    run: RunRequest,
-    sender: mpsc::Sender<Reply>,
-    stop: CancellationToken,
-) {
-    let observer = observer(sender.clone());
-    let asset = component.asset().clone();
-    // A task of its own, so that a panic in the engine becomes an answer instead of a stream that just ends.
-    let mut work: JoinSet<Result<RunReport, EngineError>> = JoinSet::new();
-    work.spawn(async move { engine.materialize(&component, &run, &observer).await });
-    let last = tokio::select! {
-        () = sender.closed() => return,
-        () = stop.cancelled() => {
-            let hint = "the output is as it was\nhint: try again when the server is back";
-            Err(status(ErrorKind::Unavailable, &format!("the server stopped before the run was done; {hint}")))
-        }
-        outcome = work.join_next() => match outcome {
-            Some(Ok(Ok(report))) => Ok(convert::result(&asset, report)),
-            Some(Ok(Err(error))) => Err(status(error.kind(), &error.to_string())),
-            Some(Err(_)) | None => {
-                let message = "the run failed through a fault of this program\nhint: the server's log says where";
-                Err(status(ErrorKind::Internal, message))
-            }
-        },
-    };
-    // Fails only where the caller is gone, who then needs no answer.
-    let _ = sender.send(last).await;
-}
+    async fn materialize_sync(
+        &self,
+        request: Request<MaterializeSyncRequest>,
+    ) -> Result<Response<MaterializeSyncResponse>, Status> {
+        // The transport keeps to the deadline of a plain call, and drops this future then or when the caller goes.
+        let outcome = self.run(request.into_inner().into(), &no_observer()).await?.await;
+        let finished = outcome.map_err(|error| of_run(&error))?;
+        Ok(Response::new(convert_report::summary(finished.report.clone())))
+    }
 
-/// Sends events to the caller without ever making the engine wait.
-fn observer(sender: mpsc::Sender<Reply>) -> Observer {
-    let current = AtomicUsize::new(0);
-    Arc::new(move |event| {
-        match event {
-            Event::Started(stage) => {
-                let at = Stage::ALL.iter().position(|known| *known == stage);
-                current.store(at.unwrap_or_default(), Ordering::Relaxed);
-            }
-            Event::Rows(_) if sender.capacity() <= KEPT_FREE => return,
-            Event::Rows(_) | Event::Warning(_) => {}
-        }
-        let stage = Stage::ALL.get(current.load(Ordering::Relaxed)).copied().unwrap_or(Stage::Open);
-        // A full channel means that the caller reads slowly: this may be left out, the report has all warnings.
-        let _ = sender.try_send(Ok(convert::event(event, stage)));
-    })
+    async fn validate_component(
+        &self,
+        request: Request<ValidateComponentRequest>,
+    ) -> Result<Response<ValidateComponentResponse>, Status> {
+        let ValidateComponentRequest { component, inputs } = request.into_inner();
+        let recipe = convert_request::recipe(component, inputs).map_err(|error| of_request(&error))?;
+        Ok(Response::new(self.validate(&recipe).await?))
+    }
+
+    async fn describe_component(
+        &self,
+        request: Request<DescribeComponentRequest>,
+    ) -> Result<Response<DescribeComponentResponse>, Status> {
+        let DescribeComponentRequest { component, inputs } = request.into_inner();
+        let recipe = convert_request::recipe(component, inputs).map_err(|error| of_request(&error))?;
+        let component = self.engine().component(&recipe).await.map_err(|error| of_engine(&error))?;
+        let description = self.engine().describe(&component).await.map_err(|error| of_engine(&error))?;
+        Ok(Response::new(convert_answer::description(&component, description)))
+    }
+
+    async fn explain_customer(
+        &self,
+        request: Request<ExplainCustomerRequest>,
+    ) -> Result<Response<ExplainCustomerResponse>, Status> {
+        let (recipe, run, customer) =
+            convert_request::explain(request.into_inner()).map_err(|error| of_request(&error))?;
+        let component = self.engine().component(&recipe).await.map_err(|error| of_engine(&error))?;
+        let admission = self.runs.admission();
+        let place = admission.enter().map_err(|error| of_run(&error))?;
+        let _turn = admission.turn(place, None).await;
+        let explanation =
+            self.engine().explain(&component, &run, &customer).await.map_err(|error| of_engine(&error))?;
+        Ok(Response::new(convert_answer::explanation(explanation)))
+    }
+
+    async fn list_scorecards(
+        &self,
+        _: Request<ListScorecardsRequest>,
+    ) -> Result<Response<ListScorecardsResponse>, Status> {
+        Ok(Response::new(convert_answer::scorecards()))
+    }
 }

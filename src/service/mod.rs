@@ -1,9 +1,19 @@
 //! A thin gRPC shell around the engine: it translates, and decides nothing about scores.
 
+mod admission;
 mod convert;
+mod convert_answer;
+mod convert_report;
+mod convert_request;
 mod handler;
+mod known;
+mod listeners;
+mod runs;
 mod server;
 mod status;
+mod stream;
 
-pub use convert::RequestError;
+pub use admission::Limits;
+pub use convert_request::RequestError;
 pub use server::{ServeError, ServerConfig, run};
+pub use status::{DOMAIN, code};

@@ -11,7 +11,9 @@ use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
+use super::admission::Limits;
 use super::handler::Handler;
+use super::runs::Runs;
 use crate::engine::{Engine, EngineConfig, EngineError};
 use crate::error::ErrorKind;
 use crate::proto::FILE_DESCRIPTOR_SET;
@@ -28,13 +30,15 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub struct ServerConfig {
     /// Limits of the engine.
     pub engine: EngineConfig,
+    /// How much it does at once.
+    pub limits: Limits,
     /// How long running calls may take to finish after shutdown begins; then they are cancelled.
     pub grace: Duration,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { engine: EngineConfig::default(), grace: Duration::from_secs(30) }
+        Self { engine: EngineConfig::default(), limits: Limits::default(), grace: Duration::from_secs(30) }
     }
 }
 
@@ -77,7 +81,8 @@ pub async fn run(
 ) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
     let draining = CancellationToken::new();
-    let service = CustomerHealthServiceServer::new(Handler::new(Engine::new(config.engine)?, stop.clone()));
+    let runs = Runs::new(Engine::new(config.engine)?, config.limits, stop.clone());
+    let service = CustomerHealthServiceServer::new(Handler::new(runs));
     let (reporter, health) = health_reporter();
     report(&reporter, ServingStatus::Serving).await;
     let reflection = tonic_reflection::server::Builder::configure()

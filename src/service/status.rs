@@ -1,26 +1,104 @@
-//! From failure kinds to gRPC status: the code, a stable reason, and a message short enough for a header.
+//! From failures to gRPC status: the code, a stable reason, google.rpc details, and all of it short enough for headers.
 
-use tonic::metadata::MetadataValue;
+use std::collections::HashMap;
+
+use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
 
+use super::convert_request::RequestError;
+use super::runs::RunError;
+use crate::component::Problem;
+use crate::engine::EngineError;
 use crate::error::ErrorKind;
 use crate::proto::REASON;
 
-/// Longest message, in bytes. Messages travel in headers, which peers commonly limit to 8 KiB, and percent-encoding
-/// makes line breaks and letters beyond ASCII three times as long.
-const MAX_MESSAGE: usize = 2_500;
+/// Domain of the reasons in ErrorInfo.
+pub const DOMAIN: &str = "customer-health";
+
+/// Longest message, in bytes. Messages travel in headers, which peers commonly limit to 8 KiB: once percent-encoded,
+/// which makes line breaks and letters beyond ASCII three times as long, and once more in the details, in base64.
+const MAX_MESSAGE: usize = 2_000;
+
+/// Most bytes of field violations in the details; the message tells of the same problems.
+const MAX_VIOLATIONS: usize = 1_500;
+
+/// Key in ErrorInfo's metadata: how many problems the component has, of which BadRequest may hold the first only.
+const PROBLEMS: &str = "problems";
 
 /// What stands for the part of a message that was cut out.
 const CUT: &str = "\n... (cut) ...\n";
 
 /// The status that tells a failure to the caller.
 pub fn status(kind: ErrorKind, message: &str) -> Status {
-    let mut status = Status::new(code(kind), cap(message));
-    status.metadata_mut().insert(REASON, MetadataValue::from_static(kind.reason()));
-    status
+    detailed(code(kind), kind, message, ErrorDetails::new(), HashMap::new())
 }
 
-fn code(kind: ErrorKind) -> Code {
+/// The status of a call whose deadline passed. The code is gRPC's own for it; the reason is that the caller gave up.
+pub fn late() -> Status {
+    let message = "the deadline passed before the run was done; the output is as it was\n\
+                   hint: give the call a longer deadline";
+    detailed(Code::DeadlineExceeded, ErrorKind::Cancelled, message, ErrorDetails::new(), HashMap::new())
+}
+
+/// The status of an engine's failure, with the places of the component's problems.
+pub fn of_engine(error: &EngineError) -> Status {
+    let problems = error.problems();
+    let (mut details, mut facts) = (ErrorDetails::new(), HashMap::new());
+    if !problems.is_empty() {
+        facts.insert(PROBLEMS.to_owned(), problems.len().to_string());
+    }
+    let mut room = MAX_VIOLATIONS;
+    for problem in problems {
+        let description = placed(problem);
+        let Some(left) = room.checked_sub(problem.path.len() + description.len()) else { break };
+        room = left;
+        details.add_bad_request_violation(problem.path.clone(), description);
+    }
+    detailed(code(error.kind()), error.kind(), &error.to_string(), details, facts)
+}
+
+/// The status of a run that has no result.
+pub fn of_run(error: &RunError) -> Status {
+    match error {
+        RunError::Request(error) => of_request(error),
+        RunError::Engine(error) => of_engine(error),
+        RunError::Full { .. } | RunError::Stopped | RunError::Fault => status(error.kind(), &error.to_string()),
+    }
+}
+
+/// The status of a request that cannot be read, with the field at fault.
+pub fn of_request(error: &RequestError) -> Status {
+    let message = error.to_string();
+    let mut details = ErrorDetails::new();
+    details.add_bad_request_violation(error.field(), message.lines().next().unwrap_or_default());
+    detailed(code(error.kind()), error.kind(), &message, details, HashMap::new())
+}
+
+/// A problem as one line, with its place in the YAML.
+fn placed(problem: &Problem) -> String {
+    let Problem { file, line, column, message, .. } = problem;
+    if *line == 0 { format!("{file}: {message}") } else { format!("{file}:{line}:{column}: {message}") }
+}
+
+fn detailed(
+    code: Code,
+    kind: ErrorKind,
+    message: &str,
+    mut details: ErrorDetails,
+    facts: HashMap<String, String>,
+) -> Status {
+    details.set_error_info(kind.reason(), DOMAIN, facts);
+    if let Some(delay) = kind.retry_after() {
+        details.set_retry_info(Some(delay));
+    }
+    let mut metadata = MetadataMap::new();
+    metadata.insert(REASON, MetadataValue::from_static(kind.reason()));
+    Status::with_error_details_and_metadata(code, cap(message), details, metadata)
+}
+
+/// The code that tells a kind of failure; each kind has one of its own.
+pub fn code(kind: ErrorKind) -> Code {
     match kind {
         ErrorKind::InvalidComponent => Code::InvalidArgument,
         ErrorKind::InvalidInput => Code::FailedPrecondition,
@@ -59,6 +137,46 @@ mod tests {
             assert!(!codes.contains(&status.code()), "{kind:?} shares a code");
             codes.push(status.code());
         }
+    }
+
+    #[test]
+    fn details_carry_the_reason_and_when_to_try_again() {
+        for kind in ErrorKind::ALL {
+            let details = status(kind, "text").get_error_details();
+            let info = details.error_info().unwrap();
+            assert_eq!((info.reason.as_str(), info.domain.as_str()), (kind.reason(), DOMAIN));
+            assert_eq!(details.retry_info().and_then(|retry| retry.retry_delay), kind.retry_after());
+        }
+        let late = late();
+        assert_eq!(late.code(), Code::DeadlineExceeded);
+        assert_eq!(late.metadata().get(REASON).unwrap(), "CANCELLED");
+    }
+
+    #[test]
+    fn many_problems_fit_into_headers() {
+        let problem = |line| Problem {
+            file: "component.yaml".into(),
+            line,
+            column: 3,
+            path: format!("components.c{line}.weight"),
+            message: "expected a number".into(),
+            hint: None,
+        };
+        let problems: Vec<Problem> = (1..=500).map(problem).collect();
+        let status = of_engine(&crate::component::ComponentError::new(problems).into());
+        assert!(status.details().len() < 4_500, "{}", status.details().len());
+        let details = status.get_error_details();
+        assert_eq!(details.error_info().unwrap().metadata[PROBLEMS], "500");
+        let told = &details.bad_request().unwrap().field_violations;
+        assert!(told.len() > 10 && told[1].description == "component.yaml:2:3: expected a number");
+        assert_eq!(told[1].field, "components.c2.weight");
+    }
+
+    #[test]
+    fn a_request_is_told_by_its_field() {
+        let details = of_request(&RequestError::AsOf).get_error_details();
+        let told = &details.bad_request().unwrap().field_violations[0];
+        assert_eq!((told.field.as_str(), told.description.as_str()), ("as_of", "as_of is out of range"));
     }
 
     #[test]

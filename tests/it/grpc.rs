@@ -1,16 +1,10 @@
 //! The gRPC server: healthy, self-describing, and clear about what is wrong with a request.
 
-use std::net::SocketAddr;
-
 use customer_health::client::{Client, ClientError};
 use customer_health::error::ErrorKind;
-use customer_health::proto::component_source::Source;
 use customer_health::proto::customer_health_service_client::CustomerHealthServiceClient;
-use customer_health::proto::{ComponentSource, MaterializeRequest, REASON};
-use customer_health::service::{self, ServeError, ServerConfig};
+use customer_health::proto::{MaterializeRequest, REASON};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tokio_stream::StreamExt;
 use tonic::Code;
 use tonic::transport::Channel;
@@ -22,42 +16,12 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 
+use crate::support::{Running, source};
+
 const SERVICE: &str = "customer_health.v1.CustomerHealthService";
 
-struct Running {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    server: JoinHandle<Result<(), ServeError>>,
-}
-
-impl Running {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let shutdown = async { drop(stopped.await) };
-        let server = tokio::spawn(service::run(listener, shutdown, ServerConfig::default()));
-        Self { address, stop, server }
-    }
-
-    fn uri(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    async fn channel(&self) -> Channel {
-        Channel::from_shared(self.uri()).unwrap().connect().await.unwrap()
-    }
-
-    async fn stop(self) {
-        drop(self.stop);
-        self.server.await.unwrap().unwrap();
-    }
-}
-
 fn asking(text: &str, base_dir: &str) -> MaterializeRequest {
-    let source = Some(Source::Text(text.to_owned()));
-    let component = ComponentSource { source, base_dir: base_dir.to_owned(), ..Default::default() };
-    MaterializeRequest { component: Some(component), ..Default::default() }
+    MaterializeRequest { component: source(text, base_dir.as_ref()), ..Default::default() }
 }
 
 #[tokio::test]

@@ -7,9 +7,11 @@
     reason = "a test may panic and write files"
 )]
 
+mod calls;
 mod cases;
 mod crash;
 mod eight_examples;
+mod errors;
 mod example_data;
 mod grpc;
 mod inputs;
@@ -20,7 +22,10 @@ mod properties;
 mod proto;
 mod ravenstack;
 mod readme;
+mod roots;
+mod run_ids;
 mod runs;
 mod scales;
+mod serve;
 mod support;
 mod tidy;

@@ -7,9 +7,10 @@ use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FileDescriptorSet};
 
 const PACKAGE: &str = "customer_health.v1";
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     "customer_health/v1/component.proto",
     "customer_health/v1/customer_health.proto",
+    "customer_health/v1/inspect.proto",
     "customer_health/v1/report.proto",
 ];
 

@@ -1,9 +1,11 @@
-//! The README says what is true: its picture of the output, its component.yaml, its mistakes.
+//! The README and the API's page say what is true: pictures of the output, a component.yaml, its mistakes, all calls.
 
 use std::fs;
 use std::process::Command;
 
 use customer_health::component::{Component, Recipe};
+use prost::Message;
+use prost_types::FileDescriptorSet;
 
 use crate::support::root;
 
@@ -29,6 +31,26 @@ fn the_picture_is_what_the_first_command_prints() {
         assert!(
             printed.lines().any(|other| other == line),
             "the README shows, but nothing printed:\n{line}\n{printed}"
+        );
+    }
+}
+
+#[test]
+fn the_page_of_the_api_shows_every_call_in_each_language() {
+    let page = fs::read_to_string(root().join("docs/api.md")).unwrap();
+    let contract = FileDescriptorSet::decode(customer_health::proto::FILE_DESCRIPTOR_SET).unwrap();
+    let (_, languages) = page.split_once("## Rust\n").unwrap();
+    let (rust, rest) = languages.split_once("## Python\n").unwrap();
+    let (python, shell) = rest.split_once("## Shell\n").unwrap();
+    for method in contract.file.iter().flat_map(|file| &file.service).flat_map(|service| &service.method) {
+        let name = method.name();
+        let snake: String =
+            name.chars().map(|c| if c.is_uppercase() { format!("_{}", c.to_lowercase()) } else { c.into() }).collect();
+        assert!(rust.contains(&format!("client.{}(", &snake[1..])), "Rust: {name}");
+        assert!(python.contains(&format!("service.{name}(")), "Python: {name}");
+        assert!(
+            shell.contains(&format!("ask {name} ")) || shell.contains(&format!("Service/{name}\n")),
+            "shell: {name}"
         );
     }
 }

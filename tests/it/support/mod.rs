@@ -3,10 +3,12 @@
 mod files;
 mod grid;
 mod scores;
+mod server;
 
 pub use files::{Folder, Run, block_on, engine, root, silent};
 pub use grid::{Cell, Grid, Kind, batch, flags, floats, ints, texts};
 pub use scores::{Scores, read_parquet};
+pub use server::{Running, asking, source};
 
 /// Numbers that are meant to be equal.
 #[track_caller]

@@ -1,0 +1,160 @@
+//! From domain to wire: what a run tells while it works, and what it did; pure.
+
+use super::convert::{self, column, input, origin, stage, timestamp};
+use crate::component::Asset;
+use crate::engine::{self, Event, RunReport};
+use crate::proto;
+
+/// What an event is on the wire; `stage` is the stage that the run is in.
+pub fn event(event: Event, stage: engine::Stage) -> proto::MaterializeResponse {
+    use proto::materialize_response::Event as Wire;
+    let event = match event {
+        Event::Started(stage) => Wire::Progress(proto::Progress { stage: convert::stage(stage).into(), rows: 0 }),
+        Event::Rows(rows) => Wire::Progress(proto::Progress { stage: convert::stage(stage).into(), rows }),
+        Event::Warning(message) => Wire::Warning(proto::Warning { message }),
+    };
+    proto::MaterializeResponse { event: Some(event) }
+}
+
+/// The last event of a run that went well.
+pub fn result(asset: &Asset, report: RunReport) -> proto::MaterializeResponse {
+    let result = proto::MaterializeResult { asset: Some(convert::asset(asset)), report: Some(self::report(report)) };
+    proto::MaterializeResponse { event: Some(proto::materialize_response::Event::Result(result)) }
+}
+
+/// A run that went well, in short.
+pub fn summary(report: RunReport) -> proto::MaterializeSyncResponse {
+    proto::MaterializeSyncResponse {
+        run_id: report.run_id,
+        asset_name: report.asset_name,
+        scorecard_name: report.scorecard_name,
+        scorecard_hash: report.scorecard_hash,
+        as_of: Some(timestamp(report.as_of)),
+        calculated_at: Some(timestamp(report.calculated_at)),
+        output_path: report.output.path,
+        rows: report.output.rows,
+        bytes: report.output.bytes,
+        customers: report.customers,
+        mean_score: report.scores.map(|scores| scores.mean),
+        median_score: report.scores.map(|scores| scores.median),
+        categories: categories(report.categories),
+        churn_risks: report.churn_risks,
+        expansion_opportunities: report.expansion_opportunities,
+        warnings: report.warnings,
+    }
+}
+
+fn categories(categories: Vec<(String, u64)>) -> Vec<proto::CategoryReport> {
+    categories.into_iter().map(|(name, customers)| proto::CategoryReport { name, customers }).collect()
+}
+
+fn report(report: RunReport) -> proto::RunReport {
+    proto::RunReport {
+        run_id: report.run_id,
+        asset_name: report.asset_name,
+        component_version: report.component_version,
+        scorecard_name: report.scorecard_name,
+        scorecard_hash: report.scorecard_hash,
+        as_of: Some(timestamp(report.as_of)),
+        calculated_at: Some(timestamp(report.calculated_at)),
+        output: Some(output(report.output)),
+        customers: report.customers,
+        scores: report.scores.map(|s| proto::ScoreSummary { mean: s.mean, median: s.median, min: s.min, max: s.max }),
+        categories: categories(report.categories),
+        churn_risks: report.churn_risks,
+        expansion_opportunities: report.expansion_opportunities,
+        inputs: report.inputs.into_iter().map(input_report).collect(),
+        components: report.components.into_iter().map(component_report).collect(),
+        population: report.population.into_iter().map(statistic_report).collect(),
+        warnings: report.warnings,
+        hints: report.hints,
+        stages: report.stages.into_iter().map(stage_report).collect(),
+    }
+}
+
+fn output(output: engine::OutputReport) -> proto::OutputReport {
+    proto::OutputReport {
+        path: output.path,
+        rows: output.rows,
+        bytes: output.bytes,
+        columns: output.columns.into_iter().map(column).collect(),
+    }
+}
+
+fn input_report(report: engine::InputReport) -> proto::InputReport {
+    let dropped = report.dropped.into_iter();
+    proto::InputReport {
+        input: input(report.name).into(),
+        path: report.path,
+        files: report.files,
+        bytes: report.bytes,
+        rows_read: report.rows_read,
+        rows_kept: report.rows_kept,
+        dropped: dropped.map(|d| proto::DroppedRows { reason: d.reason, rows: d.rows }).collect(),
+        customers: report.customers,
+        duplicates_merged: report.duplicates_merged,
+        unmatched: report.unmatched,
+        key: report.key,
+        fields: report.fields.into_iter().map(field_report).collect(),
+    }
+}
+
+fn field_report(report: engine::FieldReport) -> proto::FieldReport {
+    let (origin, source) = origin(&report.field, report.origin);
+    proto::FieldReport {
+        component: report.component,
+        indicator: report.indicator,
+        field: report.field,
+        origin: origin.into(),
+        source,
+        unparsable: report.unparsable,
+        no_data: report.no_data,
+    }
+}
+
+fn component_report(report: engine::ComponentReport) -> proto::ComponentReport {
+    proto::ComponentReport {
+        name: report.name,
+        weight: report.weight,
+        share: report.share,
+        with_data: report.with_data,
+        missing: report.missing,
+        mean: report.mean,
+    }
+}
+
+fn statistic_report(report: engine::StatisticReport) -> proto::StatisticReport {
+    proto::StatisticReport {
+        component: report.component,
+        indicator: report.indicator,
+        statistic: report.statistic,
+        value: report.value,
+        pinned: report.pinned,
+    }
+}
+
+fn stage_report(report: engine::StageReport) -> proto::StageReport {
+    // A stage of 292 billion years is out of range for the wire, and for us.
+    let elapsed = prost_types::Duration::try_from(report.elapsed).ok();
+    proto::StageReport { stage: stage(report.stage).into(), elapsed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::FieldOrigin;
+
+    #[test]
+    fn an_origin_names_what_was_read() {
+        let field = |origin| {
+            let (component, indicator, field) = ("c".to_owned(), "i".to_owned(), "f".to_owned());
+            let report =
+                field_report(engine::FieldReport { component, indicator, field, origin, unparsable: 2, no_data: true });
+            (report.origin(), report.source)
+        };
+        assert_eq!(field(FieldOrigin::Column), (proto::FieldOrigin::Column, "f".to_owned()));
+        assert_eq!(field(FieldOrigin::Alias("a".into())), (proto::FieldOrigin::Alias, "a".to_owned()));
+        assert_eq!(field(FieldOrigin::Expression("1".into())), (proto::FieldOrigin::Expression, "1".to_owned()));
+        assert_eq!(field(FieldOrigin::Absent), (proto::FieldOrigin::Absent, String::new()));
+    }
+}

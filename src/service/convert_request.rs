@@ -1,0 +1,205 @@
+//! From wire to domain: what a request asks for, and what is wrong with it; pure.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use prost_types::Timestamp;
+
+use crate::component::{Overrides, Recipe};
+use crate::engine::RunRequest;
+use crate::error::ErrorKind;
+use crate::proto;
+use crate::scorecard::InputName;
+
+/// Longest run id, in bytes: it goes into file metadata and log lines.
+const MAX_RUN_ID: usize = 200;
+
+/// What is wrong with a request, before its component is looked at.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// There is no component.
+    #[error("the request has no component\nhint: set component.text to the text of a component.yaml")]
+    NoComponent,
+    /// The base folder is not absolute.
+    #[error(
+        "component.base_dir is `{0}`, expected an absolute path\n\
+         hint: give the folder on the server's machine that relative paths start from"
+    )]
+    RelativeBaseDir(String),
+    /// An override names no input, or one that this version does not know.
+    #[error(
+        "inputs[{0}].input is {1}, which names no input\n\
+         hint: expected INPUT_CUSTOMER, INPUT_SUBSCRIPTION, INPUT_USAGE or INPUT_SUPPORT"
+    )]
+    UnknownInput(usize, i32),
+    /// An input is given twice.
+    #[error("the input `{0}` is given twice\nhint: give one path for each input; a path may be a glob")]
+    InputTwice(InputName),
+    /// The time lies outside what can be represented.
+    #[error("as_of is out of range\nhint: expected a google.protobuf.Timestamp between the years 1 and 9999")]
+    AsOf,
+    /// The run id cannot be used.
+    #[error("run_id cannot be used\nhint: give up to {MAX_RUN_ID} bytes without control characters, or leave it empty")]
+    RunId,
+    /// The run id belongs to another request.
+    #[error(
+        "the run_id `{0}` was given to another request\n\
+         hint: give each run an id of its own, and the same id only to repeat the same request"
+    )]
+    RunIdTaken(String),
+    /// There is no customer to explain.
+    #[error("the request names no customer\nhint: set customer_id to a value of the column customer_id")]
+    NoCustomer,
+}
+
+impl RequestError {
+    /// Always [`ErrorKind::InvalidComponent`]: what was asked for is wrong, and asking again will not help.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::InvalidComponent
+    }
+
+    /// Path of the request's field that is wrong.
+    pub fn field(&self) -> String {
+        match self {
+            Self::NoComponent => "component".to_owned(),
+            Self::RelativeBaseDir(_) => "component.base_dir".to_owned(),
+            Self::UnknownInput(at, _) => format!("inputs[{at}].input"),
+            Self::InputTwice(_) => "inputs".to_owned(),
+            Self::AsOf => "as_of".to_owned(),
+            Self::RunId | Self::RunIdTaken(_) => "run_id".to_owned(),
+            Self::NoCustomer => "customer_id".to_owned(),
+        }
+    }
+}
+
+/// Takes a request apart into what the component and the run are made from.
+pub fn request(request: proto::MaterializeRequest) -> Result<(Recipe, RunRequest), RequestError> {
+    let as_of = as_of(request.as_of)?;
+    if request.run_id.len() > MAX_RUN_ID || request.run_id.chars().any(char::is_control) {
+        return Err(RequestError::RunId);
+    }
+    let mut run = RunRequest { as_of, ..RunRequest::new() };
+    if !request.run_id.is_empty() {
+        run.run_id = request.run_id;
+    }
+    let output = Some(request.output).filter(|path| !path.is_empty());
+    let overrides = Overrides { inputs: overridden_inputs(request.inputs)?, output };
+    Ok((overridden(request.component.ok_or(RequestError::NoComponent)?, overrides)?, run))
+}
+
+/// The recipe of a request that runs nothing.
+pub fn recipe(
+    component: Option<proto::ComponentSource>,
+    inputs: Vec<proto::InputOverride>,
+) -> Result<Recipe, RequestError> {
+    let overrides = Overrides { inputs: overridden_inputs(inputs)?, output: None };
+    overridden(component.ok_or(RequestError::NoComponent)?, overrides)
+}
+
+/// The recipe, customer and as-of time of a request to explain a score.
+pub fn explain(request: proto::ExplainCustomerRequest) -> Result<(Recipe, RunRequest, String), RequestError> {
+    if request.customer_id.trim().is_empty() {
+        return Err(RequestError::NoCustomer);
+    }
+    let run = RunRequest { as_of: as_of(request.as_of)?, ..RunRequest::new() };
+    Ok((recipe(request.component, request.inputs)?, run, request.customer_id))
+}
+
+/// A request for a summary asks for the same run as one for a stream.
+impl From<proto::MaterializeSyncRequest> for proto::MaterializeRequest {
+    fn from(request: proto::MaterializeSyncRequest) -> Self {
+        let proto::MaterializeSyncRequest { component, inputs, output, as_of, run_id } = request;
+        Self { component, inputs, output, as_of, run_id }
+    }
+}
+
+fn as_of(time: Option<Timestamp>) -> Result<Option<DateTime<Utc>>, RequestError> {
+    time.map(|time| from_timestamp(time).ok_or(RequestError::AsOf)).transpose()
+}
+
+fn overridden(component: proto::ComponentSource, overrides: Overrides) -> Result<Recipe, RequestError> {
+    let proto::component_source::Source::Text(text) = component.source.ok_or(RequestError::NoComponent)?;
+    let base_dir = PathBuf::from(&component.base_dir);
+    if !base_dir.is_absolute() {
+        return Err(RequestError::RelativeBaseDir(component.base_dir));
+    }
+    let file = if component.file.is_empty() { "component.yaml".to_owned() } else { component.file };
+    Ok(Recipe { file, text, base_dir, variables: component.variables.into_iter().collect(), overrides })
+}
+
+fn overridden_inputs(inputs: Vec<proto::InputOverride>) -> Result<BTreeMap<InputName, String>, RequestError> {
+    let mut found = BTreeMap::new();
+    for (at, input) in inputs.into_iter().enumerate() {
+        let name = match proto::Input::try_from(input.input) {
+            Ok(proto::Input::Customer) => InputName::Customer,
+            Ok(proto::Input::Subscription) => InputName::Subscription,
+            Ok(proto::Input::Usage) => InputName::Usage,
+            Ok(proto::Input::Support) => InputName::Support,
+            Ok(proto::Input::Unspecified) | Err(_) => return Err(RequestError::UnknownInput(at, input.input)),
+        };
+        if found.insert(name, input.path).is_some() {
+            return Err(RequestError::InputTwice(name));
+        }
+    }
+    Ok(found)
+}
+
+fn from_timestamp(time: Timestamp) -> Option<DateTime<Utc>> {
+    // The range that google.protobuf.Timestamp defines; Arrow and chrono would take more.
+    const RANGE: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+    if !RANGE.contains(&time.seconds) {
+        return None;
+    }
+    DateTime::from_timestamp(time.seconds, u32::try_from(time.nanos).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked() -> proto::MaterializeRequest {
+        let source = proto::component_source::Source::Text("inputs: {usage: u.parquet}".to_owned());
+        let component =
+            proto::ComponentSource { source: Some(source), base_dir: "/data".to_owned(), ..Default::default() };
+        let inputs = vec![proto::InputOverride { input: proto::Input::Usage.into(), path: "v.parquet".to_owned() }];
+        proto::MaterializeRequest { component: Some(component), inputs, ..Default::default() }
+    }
+
+    #[test]
+    fn a_request_becomes_a_recipe_and_a_run() {
+        let as_of = Some(Timestamp { seconds: 1_751_241_600, nanos: 0 });
+        let (recipe, run) = request(proto::MaterializeRequest { as_of, run_id: "r-1".to_owned(), ..asked() }).unwrap();
+        assert_eq!(recipe.file, "component.yaml");
+        assert_eq!(recipe.base_dir, PathBuf::from("/data"));
+        assert_eq!(recipe.overrides.inputs[&InputName::Usage], "v.parquet");
+        assert_eq!(recipe.overrides.output, None);
+        assert_eq!(run.run_id, "r-1");
+        assert_eq!(run.as_of.unwrap().to_rfc3339(), "2025-06-30T00:00:00+00:00");
+        assert!(!request(asked()).unwrap().1.run_id.is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_request_is_told_by_field() {
+        let wrong = |change: fn(&mut proto::MaterializeRequest)| {
+            let mut message = asked();
+            change(&mut message);
+            request(message).unwrap_err()
+        };
+        assert_eq!(wrong(|r| r.component = None), RequestError::NoComponent);
+        assert_eq!(wrong(|r| r.component.as_mut().unwrap().source = None), RequestError::NoComponent);
+        assert_eq!(
+            wrong(|r| r.component.as_mut().unwrap().base_dir = "data".to_owned()),
+            RequestError::RelativeBaseDir("data".to_owned())
+        );
+        assert_eq!(wrong(|r| r.inputs[0].input = 0), RequestError::UnknownInput(0, 0));
+        assert_eq!(wrong(|r| r.inputs[0].input = 99), RequestError::UnknownInput(0, 99));
+        assert_eq!(wrong(|r| r.inputs.extend(r.inputs.clone())), RequestError::InputTwice(InputName::Usage));
+        assert_eq!(wrong(|r| r.as_of = Some(Timestamp { seconds: i64::MAX, nanos: 0 })), RequestError::AsOf);
+        assert_eq!(wrong(|r| r.as_of = Some(Timestamp { seconds: 0, nanos: -1 })), RequestError::AsOf);
+        assert_eq!(wrong(|r| r.run_id = "a\nb".to_owned()), RequestError::RunId);
+        assert_eq!(wrong(|r| r.run_id = "x".repeat(201)), RequestError::RunId);
+        assert_eq!(wrong(|r| r.inputs[0].input = 0).field(), "inputs[0].input");
+        assert_eq!(explain(proto::ExplainCustomerRequest::default()).unwrap_err(), RequestError::NoCustomer);
+    }
+}

@@ -1,0 +1,159 @@
+//! What is known of runs by their id: those that work, and for a while the results of those that are done.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::WeakShared;
+
+use super::listeners::Listeners;
+use super::runs::{Finished, Outcome};
+
+/// Most results that are kept.
+const MOST: usize = 256;
+
+/// How long a result is kept.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
+/// A run that works, as long as somebody waits for it.
+type WeakWork = WeakShared<Pin<Box<dyn Future<Output = Outcome> + Send>>>;
+
+/// How far a run is.
+#[derive(Debug)]
+pub enum State {
+    /// It waits or works, and these are told of it.
+    Works(WeakWork, Arc<Listeners>),
+    /// It was done then.
+    Done(Arc<Finished>, Instant),
+}
+
+/// One run.
+#[derive(Debug)]
+pub struct Entry {
+    /// Hash of the request.
+    pub asked: blake3::Hash,
+    /// How far it is.
+    pub state: State,
+    token: u64,
+}
+
+/// Runs by id.
+#[derive(Debug, Default)]
+pub struct Known {
+    entries: HashMap<String, Entry>,
+    tokens: u64,
+}
+
+impl Known {
+    /// A number that tells runs of one id apart.
+    pub fn token(&mut self) -> u64 {
+        self.tokens += 1;
+        self.tokens
+    }
+
+    /// The run of that id.
+    pub fn get(&self, id: &str) -> Option<&Entry> {
+        self.entries.get(id)
+    }
+
+    /// Notes a run, in place of one of the same id that was given up.
+    pub fn insert(&mut self, id: String, asked: blake3::Hash, token: u64, state: State) {
+        self.entries.insert(id, Entry { asked, state, token });
+    }
+
+    /// Notes that a run has ended: a result is kept, a failure is not, so that the same id can try again.
+    pub fn end(&mut self, id: &str, token: u64, finished: Option<Arc<Finished>>, now: Instant) {
+        let Some(entry) = self.entries.get_mut(id).filter(|entry| entry.token == token) else { return };
+        let State::Works(_, listeners) = &entry.state else { return };
+        listeners.close();
+        match finished {
+            Some(finished) => entry.state = State::Done(finished, now),
+            None => drop(self.entries.remove(id)),
+        }
+        self.forget_old(now);
+    }
+
+    /// Forgets results that are too old, or too many.
+    pub fn forget_old(&mut self, now: Instant) {
+        self.entries.retain(|_, entry| match entry.state {
+            State::Works(..) => true,
+            State::Done(_, at) => now.saturating_duration_since(at) < LONGEST,
+        });
+        let mut done: Vec<(Instant, String)> = self
+            .entries
+            .iter()
+            .filter_map(|(id, entry)| if let State::Done(_, at) = entry.state { Some((at, id.clone())) } else { None })
+            .collect();
+        if let Some(more) = done.len().checked_sub(MOST).filter(|more| *more > 0) {
+            done.sort_unstable();
+            done.iter().take(more).for_each(|(_, id)| drop(self.entries.remove(id)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::component::Asset;
+    use crate::engine::{OutputReport, RunReport};
+
+    fn finished() -> Arc<Finished> {
+        let output = OutputReport { path: String::new(), rows: 0, bytes: 0, columns: vec![] };
+        let report = RunReport {
+            run_id: String::new(),
+            asset_name: String::new(),
+            component_version: String::new(),
+            scorecard_name: String::new(),
+            scorecard_hash: String::new(),
+            as_of: DateTime::UNIX_EPOCH,
+            calculated_at: DateTime::UNIX_EPOCH,
+            output,
+            customers: 0,
+            scores: None,
+            categories: vec![],
+            churn_risks: 0,
+            expansion_opportunities: 0,
+            inputs: vec![],
+            components: vec![],
+            population: vec![],
+            warnings: vec![],
+            hints: vec![],
+            stages: vec![],
+        };
+        Arc::new(Finished { asset: Asset::default(), report })
+    }
+
+    fn run(known: &mut Known, id: &str, finished: Option<Arc<Finished>>, now: Instant) {
+        let work = (Box::pin(std::future::pending()) as Pin<Box<dyn Future<Output = Outcome> + Send>>).shared();
+        let token = known.token();
+        let state = State::Works(work.downgrade().unwrap(), Arc::default());
+        known.insert(id.to_owned(), blake3::hash(b""), token, state);
+        known.end(id, token, finished, now);
+    }
+
+    #[test]
+    fn results_are_kept_for_a_while_and_failures_not_at_all() {
+        let (mut known, start) = (Known::default(), Instant::now());
+        run(&mut known, "failed", None, start);
+        assert!(known.get("failed").is_none());
+        for at in 0..MOST as u64 + 2 {
+            run(&mut known, &format!("{at}"), Some(finished()), start + Duration::from_secs(at));
+        }
+        assert!(known.get("1").is_none() && known.get("2").is_some(), "the oldest go first");
+        known.forget_old(start + LONGEST + Duration::from_secs(2));
+        assert!(known.get("2").is_none() && known.get("3").is_some());
+    }
+
+    #[test]
+    fn a_run_that_was_given_up_takes_nothing_from_its_successor() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        let old = known.token();
+        run(&mut known, "a", Some(finished()), now);
+        known.end("a", old, None, now);
+        assert!(known.get("a").is_some());
+    }
+}

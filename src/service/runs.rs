@@ -1,0 +1,234 @@
+//! Runs by id: the same id joins a run or gets its result, and a run for which nobody waits any more is given up.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use futures::FutureExt;
+use futures::future::{Shared, ready};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::admission::{Admission, Limits};
+use super::convert_request::RequestError;
+use super::known::{Known, State};
+use super::listeners::Listeners;
+use crate::component::{Asset, Component};
+use crate::engine::{Engine, EngineError, Observer, RunReport, RunRequest};
+use crate::error::ErrorKind;
+
+/// Why a run has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The request does not go with the runs that there are.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Too many work and wait already.
+    #[error(
+        "the server is full: {max_runs} may work at once and {max_queued} wait\n\
+         hint: try again later; the operator allows more with `serve --max-runs` and `--max-queued`"
+    )]
+    Full {
+        /// Most that work at once.
+        max_runs: usize,
+        /// Most that wait.
+        max_queued: usize,
+    },
+    /// The server no longer waits for runs.
+    #[error(
+        "the server stopped before the run was done; the output is as it was\nhint: try again when the server is back"
+    )]
+    Stopped,
+    /// The engine panicked.
+    #[error("the run failed through a fault of this program\nhint: the server's log says where")]
+    Fault,
+}
+
+impl RunError {
+    /// What sort of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Request(error) => error.kind(),
+            Self::Engine(error) => error.kind(),
+            Self::Full { .. } => ErrorKind::ResourceExhausted,
+            Self::Stopped => ErrorKind::Unavailable,
+            Self::Fault => ErrorKind::Internal,
+        }
+    }
+}
+
+/// A run that went well.
+#[derive(Debug)]
+pub struct Finished {
+    /// Facts about the asset.
+    pub asset: Asset,
+    /// What the run did.
+    pub report: RunReport,
+}
+
+/// How a run ended, for all who wait for it.
+pub type Outcome = Result<Arc<Finished>, Arc<RunError>>;
+
+/// A run to wait for; when the last one of it is dropped, the run is given up.
+pub type Work = Shared<Pin<Box<dyn Future<Output = Outcome> + Send>>>;
+
+/// The runs of a server.
+#[derive(Debug)]
+pub struct Runs {
+    engine: Engine,
+    admission: Admission,
+    /// Cancelled when the server no longer waits for running calls.
+    stop: CancellationToken,
+    known: Mutex<Known>,
+}
+
+impl Runs {
+    /// No runs yet.
+    pub fn new(engine: Engine, limits: Limits, stop: CancellationToken) -> Self {
+        Self { engine, admission: Admission::new(limits), stop, known: Mutex::default() }
+    }
+
+    /// The engine that runs.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The door that whoever works has to pass.
+    pub fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
+    /// The run of that id, if it works or was done lately; `asked` tells whether the request was the same.
+    ///
+    /// # Errors
+    /// Where the id belongs to another request.
+    pub fn join(&self, id: &str, asked: blake3::Hash, observer: &Observer) -> Result<Option<Work>, RunError> {
+        // The lock is let go before what was found is looked at, see `Found`.
+        let found = find(&mut self.known(), id, asked, observer);
+        found.map_or(Ok(None), |found| found.work(id).map(Some))
+    }
+
+    /// Starts a run, or joins it where another call was quicker.
+    ///
+    /// # Errors
+    /// Where the id belongs to another request, or the server is full.
+    pub fn start(
+        self: &Arc<Self>,
+        component: Component,
+        run: RunRequest,
+        asked: blake3::Hash,
+        observer: &Observer,
+    ) -> Result<Work, RunError> {
+        let mut known = self.known();
+        if let Some(found) = find(&mut known, &run.run_id, asked, observer) {
+            drop(known);
+            return found.work(&run.run_id);
+        }
+        let place = self.admission.enter()?;
+        let listeners = Arc::new(Listeners::default());
+        listeners.add(observer.clone());
+        let token = known.token();
+        let (runs, id, told) = (self.clone(), run.run_id.clone(), listeners.clone());
+        let registered = Registered { runs: self.clone(), id: id.clone(), token };
+        let task = async move {
+            let output = crate::engine::output_place(&component);
+            // Dropped last, so that the next writer finds the output free even where this run is given up.
+            let _turn = runs.admission.turn(place, output).await;
+            let observer: Observer = Arc::new(move |event| told.tell(&event));
+            let outcome = match runs.engine.materialize(&component, &run, &observer).await {
+                Ok(report) => Ok(Arc::new(Finished { asset: component.asset().clone(), report })),
+                Err(error) => Err(Arc::new(RunError::from(error))),
+            };
+            registered.finish(&outcome);
+            outcome
+        };
+        let stop = self.stop.clone();
+        let work = async move {
+            // A task of its own, so that a panic in the engine becomes an answer instead of a call that just ends.
+            let mut tasks = JoinSet::new();
+            tasks.spawn(task);
+            tokio::select! {
+                () = stop.cancelled() => Err(Arc::new(RunError::Stopped)),
+                joined = tasks.join_next() => match joined {
+                    Some(Ok(outcome)) => outcome,
+                    Some(Err(_)) | None => Err(Arc::new(RunError::Fault)),
+                },
+            }
+        };
+        let work: Work = (Box::pin(work) as Pin<Box<dyn Future<Output = Outcome> + Send>>).shared();
+        if let Some(weak) = work.downgrade() {
+            known.insert(id, asked, token, State::Works(weak, listeners));
+        }
+        Ok(work)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A run that is known under an id.
+///
+/// It may be the last one to hold the run, and dropping it then drops the run's entry, which takes the lock on what is
+/// known: it must outlive that lock.
+enum Found {
+    /// The run that was asked for.
+    Same(Work),
+    /// The run of another request.
+    Other(#[expect(dead_code, reason = "held until the lock is let go")] Option<Work>),
+}
+
+impl Found {
+    fn work(self, id: &str) -> Result<Work, RunError> {
+        match self {
+            Self::Same(work) => Ok(work),
+            Self::Other(_) => Err(RequestError::RunIdTaken(id.to_owned()).into()),
+        }
+    }
+}
+
+fn find(known: &mut Known, id: &str, asked: blake3::Hash, observer: &Observer) -> Option<Found> {
+    known.forget_old(Instant::now());
+    let entry = known.get(id)?;
+    let same = entry.asked == asked;
+    match &entry.state {
+        State::Works(work, listeners) => {
+            // Nothing where it was given up, though its task may not have ended: a new run waits for it at the output.
+            let work = work.upgrade()?;
+            if !same {
+                return Some(Found::Other(Some(work)));
+            }
+            listeners.add(observer.clone());
+            Some(Found::Same(work))
+        }
+        State::Done(finished, _) if same => Some(Found::Same(done(finished.clone()))),
+        State::Done(..) => Some(Found::Other(None)),
+    }
+}
+
+fn done(finished: Arc<Finished>) -> Work {
+    (Box::pin(ready(Ok(finished))) as Pin<Box<dyn Future<Output = Outcome> + Send>>).shared()
+}
+
+/// A run's entry, which goes when its task ends in whatever way, but for a result that is kept.
+struct Registered {
+    runs: Arc<Runs>,
+    id: String,
+    token: u64,
+}
+
+impl Registered {
+    fn finish(&self, outcome: &Outcome) {
+        self.runs.known().end(&self.id, self.token, outcome.as_ref().ok().cloned(), Instant::now());
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.runs.known().end(&self.id, self.token, None, Instant::now());
+    }
+}

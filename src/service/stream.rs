@@ -1,0 +1,104 @@
+//! A run as a stream of events: progress while it works, then its result, or why there is none.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+
+use super::convert_report as convert;
+use super::runs::Work;
+use super::status::{late, of_run};
+use crate::engine::{Event, Observer, Stage};
+use crate::proto::MaterializeResponse;
+
+/// Events that wait for a slow caller; what goes beyond is left out, so that the run never waits for it.
+pub const WAITING_EVENTS: usize = 64;
+
+/// Places among them that row counts leave free, for stages and warnings, which are few.
+const KEPT_FREE: usize = 32;
+
+/// What a caller of the stream reads.
+pub type Reply = Result<MaterializeResponse, Status>;
+
+/// Waits for a run and tells its result, until the caller goes away or its deadline passes.
+pub async fn deliver(work: Work, sender: mpsc::Sender<Reply>, deadline: Option<Instant>) {
+    let last = tokio::select! {
+        () = sender.closed() => return,
+        () = passed(deadline) => Err(late()),
+        outcome = work => match outcome {
+            Ok(finished) => Ok(convert::result(&finished.asset, finished.report.clone())),
+            Err(error) => Err(of_run(&error)),
+        },
+    };
+    // Fails only where the caller is gone, who then needs no answer.
+    let _ = sender.send(last).await;
+}
+
+async fn passed(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// When the caller stops waiting, as its header `grpc-timeout` says. The transport keeps to it only until a stream begins.
+pub fn deadline(headers: &MetadataMap) -> Option<Instant> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    // Eight digits are the most that gRPC allows.
+    let number: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    let timeout = match unit {
+        "H" => Duration::from_secs(number * 3_600),
+        "M" => Duration::from_secs(number * 60),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    };
+    Instant::now().checked_add(timeout)
+}
+
+/// Sends events to the caller without ever making the engine wait.
+pub fn observer(sender: mpsc::Sender<Reply>) -> Observer {
+    let current = AtomicUsize::new(0);
+    Arc::new(move |event| {
+        match event {
+            Event::Started(stage) => {
+                let at = Stage::ALL.iter().position(|known| *known == stage);
+                current.store(at.unwrap_or_default(), Ordering::Relaxed);
+            }
+            Event::Rows(_) if sender.capacity() <= KEPT_FREE => return,
+            Event::Rows(_) | Event::Warning(_) => {}
+        }
+        let stage = Stage::ALL.get(current.load(Ordering::Relaxed)).copied().unwrap_or(Stage::Open);
+        // A full channel means that the caller reads slowly: this may be left out, the report has all warnings.
+        let _ = sender.try_send(Ok(convert::event(event, stage)));
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_read_in_each_unit() {
+        let left = |text: &str| {
+            let mut headers = MetadataMap::new();
+            headers.insert("grpc-timeout", text.parse().unwrap());
+            Some(deadline(&headers)?.saturating_duration_since(Instant::now()).as_secs_f64())
+        };
+        for (text, seconds) in [("2H", 7_200.0), ("3M", 180.0), ("99999999S", 99_999_999.0), ("5000m", 5.0)] {
+            assert!((left(text).unwrap() - seconds).abs() < 1.0, "{text}");
+        }
+        assert_eq!(left("1u").map(|left| left < 1.0), Some(true));
+        for wrong in ["", "5", "S", "5x", "-1S", "123456789S"] {
+            assert_eq!(left(wrong), None, "{wrong}");
+        }
+        assert_eq!(deadline(&MetadataMap::new()), None);
+    }
+}
