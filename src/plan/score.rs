@@ -106,10 +106,10 @@ fn weighted_mean(component: &ScoreComponent, present: &[&Indicator]) -> Result<E
         total.push(when(there.clone(), score * lit(indicator.weight)).otherwise(lit(0.0))?);
         weights.push(when(there, lit(indicator.weight)).otherwise(lit(0.0))?);
     }
-    let (total, weight) = (sum_of(total), sum_of(weights));
+    let weight = sum_of(weights);
+    let mean = sum_of(total) / weight.clone();
     // Of some weights the mean of scores of 100 is a rounding error more than 100.
-    let full = weight.clone() * lit(100.0);
-    when(weight.clone().lt_eq(lit(0.0)), nothing()).when(total.clone().gt(full), lit(100.0)).otherwise(total / weight)
+    when(weight.lt_eq(lit(0.0)), nothing()).when(mean.clone().gt(lit(100.0)), lit(100.0)).otherwise(mean)
 }
 
 /// What a missing component counts as in the table.
