@@ -10,7 +10,6 @@ use super::report::{ComponentExplanation, Explanation, IndicatorExplanation};
 use super::{EngineError, RunRequest, culprit, no_observer, query};
 use crate::component::Component;
 use crate::plan::bind::Origin;
-use crate::plan::input::Window;
 use crate::plan::{names, scale};
 use crate::scorecard::{Combine, Indicator, MissingComponent, ScoreComponent, Scorecard};
 
@@ -33,8 +32,7 @@ pub async fn explain(
     let batches = match query::rows(state, &plan).await {
         Ok(batches) => batches,
         Err(error) => {
-            let window = Window { as_of: prepared.as_of, days: component.scorecard().analysis_period_days };
-            return Err(culprit::name(error, &prepared.opening.bound, window, state).await);
+            return Err(culprit::name(error, &prepared.opening.bound, prepared.window, state).await);
         }
     };
     let found = batches.iter().find(|batch| batch.num_rows() > 0);

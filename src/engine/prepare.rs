@@ -142,6 +142,8 @@ pub struct Prepared {
     pub statistics: Statistics,
     /// End of the analysis period.
     pub as_of: DateTime<Utc>,
+    /// The analysis period.
+    pub window: Window,
     /// Start of the run.
     pub calculated_at: DateTime<Utc>,
 }
@@ -174,7 +176,7 @@ impl Prepared {
         }
         stages.begin(Stage::Population);
         let statistics = population::find(&pinned, &opening.bound, &profiles, window, state).await?;
-        Ok(Self { opening, profiles, pinned, statistics, as_of, calculated_at })
+        Ok(Self { opening, profiles, pinned, statistics, as_of, window, calculated_at })
     }
 
     /// What makes the plan.

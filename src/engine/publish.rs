@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::EngineError;
-use super::source::plain;
+use super::source::{local, plain};
 use crate::plan::names::CUSTOMER_ID;
 
 /// Names of the facts in the output's file metadata.
@@ -60,17 +60,9 @@ impl Output {
     /// # Errors
     /// Where another run holds it, or the folder cannot be written.
     pub fn claim(path: &str) -> Result<Self, EngineError> {
-        let path = match path.split_once("://") {
-            Some(("file", rest)) => rest,
-            Some((scheme, _)) => {
-                let (role, path) = ("output".to_owned(), path.to_owned());
-                return Err(EngineError::Scheme { role, path, scheme: scheme.to_owned() });
-            }
-            None => path,
-        };
         let failed = |error| failure(path, error);
         // Through a link to the file that is meant, so that readers of either name see the new table.
-        let target = plain(Path::new(path)).map_err(failed)?;
+        let target = plain(&local("output", path)?).map_err(failed)?;
         let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let folder = target.parent().map(Path::to_owned).unwrap_or_default();
         if name.is_empty() || target.is_dir() || path.ends_with('/') {

@@ -14,7 +14,6 @@ use super::publish::{Output, keys};
 use super::report::{ColumnReport, Event, OutputReport, RunReport, Stage};
 use super::{EngineError, Observer, RunRequest, culprit, query, source, summary};
 use crate::component::{Component, ComponentError};
-use crate::plan::input::Window;
 use crate::plan::schema;
 
 /// Scores the customers and publishes the table.
@@ -78,13 +77,12 @@ async fn score(
 ) -> Result<(tempfile::NamedTempFile, Fold), EngineError> {
     let planner = prepared.planner(component, state, false);
     let mut fold = Fold::new(component, &planner);
-    let window = Window { as_of: prepared.as_of, days: component.scorecard().analysis_period_days };
     let plan = planner.plan().map_err(|error| EngineError::internal("planning the scores", error))?;
     let physical = query::physical(state, &plan).await;
     let stream = physical.and_then(|plan| execute_stream(plan, state.task_ctx()));
     let mut batches = match stream {
         Ok(batches) => batches,
-        Err(error) => return Err(culprit::name(error, &prepared.opening.bound, window, state).await),
+        Err(error) => return Err(culprit::name(error, &prepared.opening.bound, prepared.window, state).await),
     };
     let writer = output.write(schema.clone())?;
     while let Some(batch) = batches.next().await {
@@ -99,7 +97,7 @@ async fn score(
                 }
                 observer(Event::Rows(fold.customers));
             }
-            Err(error) => return Err(culprit::name(error, &prepared.opening.bound, window, state).await),
+            Err(error) => return Err(culprit::name(error, &prepared.opening.bound, prepared.window, state).await),
         }
     }
     let staged = writer.finish(facts(component, request, prepared, &fold)?).await?;

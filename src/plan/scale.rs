@@ -6,6 +6,7 @@ use datafusion::logical_expr::conditional_expressions::CaseBuilder;
 use datafusion::logical_expr::{Expr, cast, lit, when};
 
 use super::population::Statistics;
+use super::score::nothing;
 use crate::scorecard::{Band, Direction, Indicator, RangeEnd, Scale, ScoreComponent};
 
 /// Score where the two ends of a range are equal, and of a customer who is ranked alone.
@@ -35,7 +36,7 @@ pub fn score(
             match (end(worst), end(best)) {
                 (Some(worst), Some(best)) => range(cast(value, DataType::Float64), worst, best),
                 // A population of nobody: there is no value to score either.
-                _ => Ok(lit(datafusion::common::ScalarValue::Float64(None))),
+                _ => Ok(nothing()),
             }
         }
         Scale::Bands(steps) => bands(cast(value, DataType::Float64), steps),
@@ -72,21 +73,10 @@ fn range(value: Expr, worst: f64, best: f64) -> Result<Expr> {
 }
 
 fn bands(value: Expr, steps: &[Band]) -> Result<Expr> {
-    let mut cases: Option<CaseBuilder> = None;
-    for step in steps {
-        let inside = match step.below {
-            Some(below) => value.clone().lt(lit(below)),
-            None => value.clone().is_not_null(),
-        };
-        cases = Some(match cases {
-            Some(mut cases) => cases.when(inside, lit(step.score)),
-            None => when(inside, lit(step.score)),
-        });
-    }
-    match cases {
-        Some(cases) => cases.end(),
-        None => Ok(lit(datafusion::common::ScalarValue::Float64(None))),
-    }
+    first_match(steps.iter().map(|step| match step.below {
+        Some(below) => (value.clone().lt(lit(below)), step.score),
+        None => (value.clone().is_not_null(), step.score),
+    }))
 }
 
 /// Score of trimmed, lower-case text.
@@ -94,24 +84,22 @@ fn bands(value: Expr, steps: &[Band]) -> Result<Expr> {
 /// # Errors
 /// Where the expression cannot be built, which is a fault of the program.
 pub fn map(text: Expr, scores: &[(String, f64)], default: Option<f64>) -> Result<Expr> {
-    let mut cases: Option<CaseBuilder> = None;
-    for (known, score) in scores {
-        let same = text.clone().eq(lit(known.as_str()));
-        cases = Some(match cases {
-            Some(mut cases) => cases.when(same, lit(*score)),
-            None => when(same, lit(*score)),
+    let known = scores.iter().map(|(known, score)| (text.clone().eq(lit(known.as_str())), *score));
+    first_match(known.chain(default.map(|default| (text.clone().is_not_null(), default))))
+}
+
+/// The score of the first condition that is true; null where none is.
+fn first_match(cases: impl Iterator<Item = (Expr, f64)>) -> Result<Expr> {
+    let mut built: Option<CaseBuilder> = None;
+    for (condition, score) in cases {
+        built = Some(match built {
+            Some(mut before) => before.when(condition, lit(score)),
+            None => when(condition, lit(score)),
         });
     }
-    if let Some(default) = default {
-        let there = text.is_not_null();
-        cases = Some(match cases {
-            Some(mut cases) => cases.when(there, lit(default)),
-            None => when(there, lit(default)),
-        });
-    }
-    match cases {
+    match built {
         Some(cases) => cases.end(),
-        None => Ok(lit(datafusion::common::ScalarValue::Float64(None))),
+        None => Ok(nothing()),
     }
 }
 
