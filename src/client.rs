@@ -1,24 +1,32 @@
 //! A typed client: asks a server for a run, and tells progress and failures in the words of this crate.
 
 use std::error::Error;
+use std::future::ready;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
+use futures::stream::{self, Stream, StreamExt};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
-use crate::component::Recipe;
+use crate::component::{FanOut, Recipe};
 use crate::error::ErrorKind;
 use crate::proto::component_source::Source;
 use crate::proto::customer_health_service_client::CustomerHealthServiceClient;
 use crate::proto::materialize_response::Event;
+use crate::proto::materialize_stream_request::Part;
+use crate::proto::materialize_stream_response::Event as StreamEvent;
 use crate::proto::{
     ComponentSource, DescribeComponentRequest, DescribeComponentResponse, ExplainCustomerRequest,
-    ExplainCustomerResponse, Input, InputOverride, ListScorecardsRequest, MaterializeRequest, MaterializeResult,
-    MaterializeSyncRequest, MaterializeSyncResponse, Progress, REASON, ScorecardListing, ValidateComponentRequest,
-    ValidateComponentResponse, Warning,
+    ExplainCustomerResponse, Input, InputChunk, InputOverride, ListScorecardsRequest, LogLine, MaterializeRequest,
+    MaterializeResult, MaterializeStreamRequest, MaterializeSyncRequest, MaterializeSyncResponse, OutputOverride,
+    Progress, REASON, ScorecardListing, StreamStart, Table, ValidateComponentRequest, ValidateComponentResponse,
+    Warning,
 };
 use crate::scorecard::InputName;
+
+/// Bytes of a piece of an input: well below the 4 MiB that gRPC takes by default.
+const CHUNK: usize = 1 << 20;
 
 /// A connection to a server.
 #[derive(Debug, Clone)]
@@ -33,6 +41,10 @@ pub enum Notice {
     Progress(Progress),
     /// Something is not as it should be, though no error; the report has it again.
     Warning(Warning),
+    /// A line for a log.
+    Log(LogLine),
+    /// The next piece of the scores, an Arrow IPC stream; of [`Client::materialize_stream`] only.
+    Chunk(Vec<u8>),
 }
 
 /// Why a call failed.
@@ -79,13 +91,41 @@ impl Client {
             match message.event {
                 Some(Event::Progress(progress)) => on_notice(Notice::Progress(progress)),
                 Some(Event::Warning(warning)) => on_notice(Notice::Warning(warning)),
+                Some(Event::Log(line)) => on_notice(Notice::Log(line)),
                 Some(Event::Result(result)) => return Ok(result),
                 // An event of a later version.
                 None => {}
             }
         }
-        let message = "the server ended the call without a result\nhint: the server's log says why".to_owned();
-        Err(ClientError { kind: ErrorKind::Internal, message })
+        Err(no_result())
+    }
+
+    /// Sends inputs along, made by [`chunks`], and runs; the scores come back as [`Notice::Chunk`]s where `start` asks
+    /// for them. Parts are taken no faster than the server stores them. Dropping the future cancels the run.
+    ///
+    /// # Errors
+    /// What the server says, or that it went away.
+    pub async fn materialize_stream(
+        &mut self,
+        start: StreamStart,
+        chunks: impl Stream<Item = InputChunk> + Send + 'static,
+        mut on_notice: impl FnMut(Notice),
+    ) -> Result<MaterializeResult, ClientError> {
+        let start = stream::once(ready(Part::Start(start)));
+        let parts = start.chain(chunks.map(Part::Chunk)).map(|part| MaterializeStreamRequest { part: Some(part) });
+        let mut events = self.inner.materialize_stream(parts).await?.into_inner();
+        while let Some(message) = events.message().await? {
+            match message.event {
+                Some(StreamEvent::Progress(progress)) => on_notice(Notice::Progress(progress)),
+                Some(StreamEvent::Warning(warning)) => on_notice(Notice::Warning(warning)),
+                Some(StreamEvent::Log(line)) => on_notice(Notice::Log(line)),
+                Some(StreamEvent::Chunk(chunk)) => on_notice(Notice::Chunk(chunk.data)),
+                Some(StreamEvent::Result(result)) => return Ok(result),
+                // An event of a later version.
+                None => {}
+            }
+        }
+        Err(no_result())
     }
 
     /// Runs until the table is published, and tells what came of it in short. Dropping the future cancels the run.
@@ -141,6 +181,21 @@ impl Client {
     }
 }
 
+fn no_result() -> ClientError {
+    let message = "the server ended the call without a result\nhint: the server's log says why".to_owned();
+    ClientError { kind: ErrorKind::Internal, message }
+}
+
+/// An input in pieces of 1 MiB, the last one marked as such.
+pub fn chunks(input: Input, bytes: &[u8]) -> impl Iterator<Item = InputChunk> {
+    let pieces = bytes.len().div_ceil(CHUNK).max(1);
+    (0..pieces).map(move |at| InputChunk {
+        input: input.into(),
+        data: bytes.chunks(CHUNK).nth(at).unwrap_or_default().to_vec(),
+        last: at + 1 == pieces,
+    })
+}
+
 /// The request that runs a recipe.
 ///
 /// # Errors
@@ -150,15 +205,20 @@ pub fn request(
     as_of: Option<DateTime<Utc>>,
     run_id: Option<&str>,
 ) -> std::io::Result<MaterializeRequest> {
+    let overrides = &recipe.overrides;
     Ok(MaterializeRequest {
         component: Some(component(recipe)?),
         inputs: inputs(recipe),
-        output: recipe.overrides.output.clone().unwrap_or_default(),
+        output: overrides.output.clone().unwrap_or_default(),
+        history: overrides.history.clone().unwrap_or_default(),
+        analysis_period_days: overrides.analysis_period_days,
+        outputs: overrides.fan_out.iter().map(output).collect(),
         as_of: as_of.map(|time| prost_types::Timestamp {
             seconds: time.timestamp(),
             nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0),
         }),
         run_id: run_id.unwrap_or_default().to_owned(),
+        ..MaterializeRequest::default()
     })
 }
 
@@ -180,7 +240,21 @@ pub fn component(recipe: &Recipe) -> std::io::Result<ComponentSource> {
 /// The inputs that a recipe gives in place of the component's own, for any request.
 pub fn inputs(recipe: &Recipe) -> Vec<InputOverride> {
     let inputs = recipe.overrides.inputs.iter();
-    inputs.map(|(name, path)| InputOverride { input: input(*name).into(), path: path.clone() }).collect()
+    inputs
+        .map(|(name, own)| InputOverride {
+            input: input(*name).into(),
+            path: own.path.clone().unwrap_or_default(),
+            r#where: own.filter.clone().unwrap_or_default(),
+        })
+        .collect()
+}
+
+fn output((table, path): (&FanOut, &String)) -> OutputOverride {
+    let table = match table {
+        FanOut::ChurnRisk => Table::ChurnRisk,
+        FanOut::Expansion => Table::Expansion,
+    };
+    OutputOverride { table: table.into(), path: path.clone() }
 }
 
 fn input(name: InputName) -> Input {

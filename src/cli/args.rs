@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::Args;
 
 use super::exit::Failure;
-use crate::component::Recipe;
+use crate::component::{InputOverride, Recipe};
 use crate::engine::EngineConfig;
 use crate::error::ErrorKind;
 use crate::scorecard::InputName;
@@ -36,7 +36,7 @@ impl ComponentArgs {
         })?;
         for (name, path) in &self.inputs {
             let path = absolute(path)?;
-            if recipe.overrides.inputs.insert(*name, path).is_some() {
+            if recipe.overrides.inputs.insert(*name, InputOverride::path(path)).is_some() {
                 return Err(Failure::usage(format!(
                     "`--input {name}=...` is given twice\nhint: give one path for each input; a path may be a glob"
                 )));
@@ -107,8 +107,16 @@ pub fn moment(text: &str) -> Result<DateTime<Utc>, String> {
 /// Less than this is a forgotten unit.
 const SMALLEST_LIMIT: f64 = 1024.0 * 1024.0;
 
+/// Reads `NAME=VALUE`.
+pub fn tag(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE, such as job=nightly".to_owned()),
+    }
+}
+
 /// Reads a number of bytes, such as `2GiB`.
-fn memory(text: &str) -> Result<usize, String> {
+pub fn memory(text: &str) -> Result<usize, String> {
     let wrong = || "expected a size such as 512MiB, 2GiB or 4GB".to_owned();
     let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(at);

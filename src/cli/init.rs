@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use super::exit::{self, Failure};
 use super::starter::{self, Table};
 use super::{args, block_on, print};
-use crate::component::{Component, Overrides, Recipe};
+use crate::component::{Component, InputOverride, Overrides, Recipe};
 use crate::engine::{Engine, EngineConfig};
 use crate::error::ErrorKind;
 use crate::scorecard::{InputName, Scorecard};
@@ -97,8 +97,8 @@ async fn tables(args: &InitArgs, card: &Scorecard) -> Result<BTreeMap<InputName,
 
 /// The column that the engine would take for the customer's id; `None` where it finds none.
 async fn key(engine: &Engine, name: InputName, path: &str) -> Result<Option<String>, Failure> {
-    let inputs = BTreeMap::from([(name, args::absolute(path)?)]);
-    let recipe = Recipe { overrides: Overrides { inputs, output: None }, ..Recipe::default() };
+    let inputs = BTreeMap::from([(name, InputOverride::path(args::absolute(path)?))]);
+    let recipe = Recipe { overrides: Overrides { inputs, ..Overrides::default() }, ..Recipe::default() };
     let described = engine.describe(&Component::new(&recipe)?).await;
     Ok(described.ok().and_then(|description| description.inputs.into_iter().next()).map(|input| input.key))
 }

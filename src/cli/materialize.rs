@@ -47,6 +47,26 @@ pub struct MaterializeArgs {
     #[arg(long, value_name = "ID")]
     run_id: Option<String>,
 
+    /// Earlier scores for the trend, in place of the component's `history`
+    #[arg(long, value_name = "PATH")]
+    history: Option<String>,
+
+    /// Days before the as-of time that count, in place of the scorecard's
+    #[arg(long, value_name = "DAYS")]
+    period: Option<u32>,
+
+    /// Partition that the run is for, for the report and the file's metadata
+    #[arg(long, value_name = "KEY")]
+    partition_key: Option<String>,
+
+    /// Fact for the report and the file's metadata (repeatable)
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = args::tag)]
+    tags: Vec<(String, String)>,
+
+    /// Read the published table once more and check it; a failed check is told, and changes no exit code
+    #[arg(long)]
+    checks: bool,
+
     /// Ask the server at this address, which must see the same files; without it the run happens in this process
     #[arg(long, value_name = "http://HOST:PORT", value_parser = args::server, conflicts_with = "memory_limit")]
     server: Option<String>,
@@ -76,8 +96,13 @@ enum Format {
 pub fn run(args: &MaterializeArgs) -> Result<(), Failure> {
     let mut recipe = args.component.recipe()?;
     recipe.overrides.output = args.output.as_deref().map(args::absolute).transpose()?;
-    let request = client::request(&recipe, args.as_of, args.run_id.as_deref())
+    recipe.overrides.history = args.history.as_deref().map(args::absolute).transpose()?;
+    recipe.overrides.analysis_period_days = args.period;
+    let mut request = client::request(&recipe, args.as_of, args.run_id.as_deref())
         .map_err(|error| Failure::io("cannot tell the working directory", &error))?;
+    request.partition_key = args.partition_key.clone().unwrap_or_default();
+    request.tags = args.tags.iter().cloned().collect();
+    request.run_checks = args.checks;
     let mut progress = Progress::new(args.quiet, args.format == Format::Text);
     let outcome = block_on(async {
         let on_notice = |notice| progress.notice(notice);

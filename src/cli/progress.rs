@@ -52,6 +52,8 @@ impl Progress {
                 Some(held) => held.push(warning.message),
                 None => self.line(&format!("warning: {}", warning.message)),
             },
+            // For orchestrators; the summary tells people the same. Nothing is sent back as chunks here.
+            Notice::Log(_) | Notice::Chunk(_) => {}
         }
     }
 
@@ -102,6 +104,7 @@ fn message(stage: Stage, rows: u64) -> String {
         Stage::Population => "finding population statistics",
         Stage::Score => "scoring customers",
         Stage::Publish => "publishing",
+        Stage::Check => "checking the table",
     };
     if rows == 0 { doing.to_owned() } else { format!("{doing}: {}", HumanCount(rows)) }
 }

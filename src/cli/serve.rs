@@ -2,13 +2,13 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, lookup_host};
 use tokio::sync::oneshot;
 
-use super::args::LimitArgs;
+use super::args::{self, LimitArgs};
 use super::exit::{self, Failure};
 use super::{asked_to_stop, block_on, print};
 use crate::engine::{EngineConfig, Roots};
@@ -45,6 +45,14 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = 64)]
     max_queued: usize,
 
+    /// Folder with components that requests may name: DIR/NAME.yaml, read again when it changes
+    #[arg(long, value_name = "DIR")]
+    components: Option<PathBuf>,
+
+    /// Bytes on disk that inputs which come along with calls may take, all together; 16GiB if left out
+    #[arg(long, value_name = "SIZE", value_parser = args::memory)]
+    max_upload: Option<usize>,
+
     /// Listen on addresses that other machines can reach, without encryption and for anybody
     #[arg(long)]
     insecure: bool,
@@ -57,6 +65,13 @@ pub struct ServeArgs {
     limits: LimitArgs,
 }
 
+/// A folder that is there, from the root.
+fn folder(path: &Path) -> Result<PathBuf, Failure> {
+    let failed = |error| Failure::io(&format!("cannot read the folder of components {}", path.display()), &error);
+    std::fs::read_dir(path).map_err(failed)?;
+    path.canonicalize().map_err(failed)
+}
+
 fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected a number from 1".to_owned())
 }
@@ -66,6 +81,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 /// # Errors
 /// Where the address cannot be listened on or the engine cannot be made.
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
+    let components = args.components.as_deref().map(folder).transpose()?;
     let engine = EngineConfig { roots: Some(Roots::new(&args.allow)?), ..args.limits.engine() };
     block_on(async {
         let failed = |error| {
@@ -92,7 +108,13 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         print::stdout(&format!("listening on http://{address}\n"))?;
         let limits =
             Limits { max_runs: args.max_runs.unwrap_or(Limits::default().max_runs), max_queued: args.max_queued };
-        let config = ServerConfig { engine, limits, grace: Duration::from_secs(args.grace) };
+        let config = ServerConfig {
+            engine,
+            limits,
+            components,
+            max_upload: args.max_upload.map_or(service::MAX_UPLOAD, |bytes| bytes as u64),
+            grace: Duration::from_secs(args.grace),
+        };
         let (stop, stopped) = oneshot::channel::<()>();
         let mut serving = std::pin::pin!(service::run(listener, async { drop(stopped.await) }, config));
         tokio::select! {

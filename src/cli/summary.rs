@@ -166,6 +166,7 @@ fn stage_name(stage: Stage) -> &'static str {
         Stage::Population => "population",
         Stage::Score => "score",
         Stage::Publish => "publish",
+        Stage::Check => "check",
     }
 }
 
@@ -216,6 +217,7 @@ mod tests {
                 rows: 1_000,
                 bytes: 36_045,
                 columns: vec![ColumnReport::default(); 10],
+                ..Default::default()
             }),
             customers: 1_000,
             scores: Some(ScoreSummary { mean: 61.254, median: 62.5, min: 12.0, max: 98.1 }),
@@ -243,7 +245,7 @@ mod tests {
 
     #[test]
     fn the_summary_tells_what_an_operator_wants_to_know() {
-        insta::assert_snapshot!(text(&MaterializeResult { asset: None, report: Some(report()) }), @r"
+        insta::assert_snapshot!(text(&MaterializeResult { report: Some(report()), ..Default::default() }), @r"
         customer_health_scores: 1,000 customers scored as of 2025-06-30T00:00:00Z
 
         inputs
@@ -282,7 +284,7 @@ mod tests {
 
     #[test]
     fn an_empty_table_has_no_scores_and_no_division_by_zero() {
-        let empty = text(&MaterializeResult { asset: None, report: Some(RunReport::default()) });
+        let empty = text(&MaterializeResult { report: Some(RunReport::default()), ..Default::default() });
         assert!(empty.contains("0 customers") && !empty.contains("NaN") && !empty.contains("health score:"), "{empty}");
     }
 }

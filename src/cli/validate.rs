@@ -104,6 +104,7 @@ mod tests {
                     field("core_feature_usage", FieldOrigin::Absent),
                 ],
             }],
+            outputs: Vec::new(),
             warnings: vec!["mind the gap".into()],
         };
         let text = text("component.yaml", &component, &description);

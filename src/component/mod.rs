@@ -52,22 +52,77 @@ impl Recipe {
             let hint = "name a component.yaml; `customer-health init` writes one".to_owned();
             ComponentError::of_file(&file, format!("cannot read it: {error}"), Some(hint))
         })?;
-        let variables = variables_in(&text)
-            .into_iter()
-            .filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)))
-            .collect();
         let base_dir = path.parent().map(Path::to_owned).unwrap_or_default();
+        let value = |name: &str| match name {
+            template::PROJECT_ROOT => project_root(&base_dir),
+            name => std::env::var(name).ok(),
+        };
+        let variables =
+            variables_in(&text).into_iter().filter_map(|name| Some((name.clone(), value(&name)?))).collect();
         Ok(Self { file, text, base_dir, variables, overrides: Overrides::default() })
     }
+}
+
+/// The nearest folder above that has a pyproject.toml, which is what Dagster calls the project's root; else the file's own.
+fn project_root(folder: &Path) -> Option<String> {
+    let folder = std::path::absolute(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }).ok()?;
+    let root = folder.ancestors().find(|folder| folder.join("pyproject.toml").is_file()).unwrap_or(&folder);
+    Some(root.display().to_string())
 }
 
 /// What a caller gives in place of the YAML's own.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
-    /// Paths of inputs.
-    pub inputs: BTreeMap<InputName, String>,
+    /// Inputs.
+    pub inputs: BTreeMap<InputName, InputOverride>,
     /// Path of the output.
     pub output: Option<String>,
+    /// Paths of the tables beside it, which are then written even where the YAML does not ask for them.
+    pub fan_out: BTreeMap<FanOut, String>,
+    /// Path of the earlier scores.
+    pub history: Option<String>,
+    /// Length of the analysis period.
+    pub analysis_period_days: Option<u32>,
+}
+
+/// What a caller gives in place of an input's own settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InputOverride {
+    /// Path.
+    pub path: Option<String>,
+    /// Format of the files, where the path does not tell.
+    pub format: Option<Format>,
+    /// Predicate that a row must fulfil beside the YAML's own.
+    pub filter: Option<String>,
+}
+
+impl InputOverride {
+    /// Another path, and nothing else.
+    pub fn path(path: impl Into<String>) -> Self {
+        Self { path: Some(path.into()), ..Self::default() }
+    }
+}
+
+/// A table that is written beside the scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FanOut {
+    /// The customers at churn risk, lowest score first.
+    ChurnRisk,
+    /// The customers that are expansion opportunities, highest score first.
+    Expansion,
+}
+
+impl FanOut {
+    /// Every such table.
+    pub const ALL: [Self; 2] = [Self::ChurnRisk, Self::Expansion];
+
+    /// Its name in `fan_out:`, and what its asset's name ends in.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ChurnRisk => "churn_risk",
+            Self::Expansion => "expansion",
+        }
+    }
 }
 
 /// Facts about the asset that are carried to the orchestrator.
@@ -126,8 +181,8 @@ pub struct Input {
     pub key: Option<String>,
     /// Date or timestamp column that decides whether a row lies in the analysis period.
     pub timestamp: Option<String>,
-    /// Predicate that a row must fulfil.
-    pub filter: Option<Expression>,
+    /// Predicates that a row must fulfil: the component's, and the caller's.
+    pub filters: Vec<Expression>,
     /// Fields as SQL over the columns.
     pub fields: IndexMap<String, Expression>,
 }
@@ -152,7 +207,9 @@ pub struct Component {
     scorecard: Scorecard,
     inputs: BTreeMap<InputName, Input>,
     output: Option<String>,
+    fan_out: BTreeMap<FanOut, String>,
     history: Option<String>,
+    config_hash: String,
     population: Population,
     include_factor_breakdown: bool,
     include_drivers: bool,
@@ -209,6 +266,17 @@ impl Component {
     /// BLAKE3 of the scorecard with all changes laid over, in hex: equal hashes score alike.
     pub fn scorecard_hash(&self) -> &str {
         &self.scorecard_hash
+    }
+
+    /// BLAKE3 of the settings that bear on the table, in hex: the scorecard, how inputs are read, which columns there are;
+    /// neither paths nor facts about the asset.
+    pub fn config_hash(&self) -> &str {
+        &self.config_hash
+    }
+
+    /// Tables to write beside the scores, with their paths.
+    pub fn fan_out(&self) -> &BTreeMap<FanOut, String> {
+        &self.fan_out
     }
 
     /// The connected tables; one to four.

@@ -160,13 +160,17 @@ impl Reader {
                 }
                 Err(error) => {
                     let (message, hint) = match error {
+                        TemplateError::NotSet(names) if names[0] == template::PROJECT_ROOT => (
+                            "the folder of the project is not known".to_owned(),
+                            "use a path relative to this file, or send `context.project_root` among the variables".to_owned(),
+                        ),
                         TemplateError::NotSet(names) => (
                             format!("environment variable {} is not set", names.join(", ")),
                             format!("set it, or give a default: \"{{{{ env('{}', 'value') }}}}\"", names[0]),
                         ),
                         TemplateError::Unknown(detail) => (
                             format!("template not understood: {detail}"),
-                            "known forms: {{ env.NAME }}, {{ env('NAME') }}, {{ env('NAME', 'default') }}".to_owned(),
+                            "known forms: {{ env.NAME }}, {{ env('NAME') }}, {{ env('NAME', 'default') }}, {{ context.project_root }}".to_owned(),
                         ),
                     };
                     self.problems.push(self.source.problem(&path.join("."), message, Some(hint)));

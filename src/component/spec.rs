@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{InputEntry, MissingSpec, PopulationSpec, RangeEndSpec, Text};
+use super::value::{InputEntry, MissingSpec, PlaceSpec, PopulationSpec, RangeEndSpec, Text};
 
 /// A component.yaml: the attributes, flat or under `attributes:` beside `type:`.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
@@ -43,6 +43,8 @@ pub struct ComponentSpec {
     pub inputs: InputsSpec,
     /// Parquet file to write; relative to this file.
     pub output: Option<String>,
+    /// Tables to write beside the scores, in the same run.
+    pub fan_out: FanOutSpec,
     /// An earlier customer_health_scores file, for the trend; relative to this file.
     pub history: Option<String>,
 
@@ -86,6 +88,18 @@ pub struct ComponentSpec {
     pub trend_tolerance: Option<f64>,
     /// Whether to add weakest_factor, data_coverage and drivers.
     pub include_drivers: Option<bool>,
+}
+
+/// Tables beside the scores, for the assets that follow.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FanOutSpec {
+    /// The customers at churn risk, lowest score first: a path relative to this file, or true for
+    /// `<asset_name>_churn_risk.parquet` beside the output.
+    pub churn_risk: Option<PlaceSpec>,
+    /// The customers that are expansion opportunities, highest score first: a path relative to this file, or true for
+    /// `<asset_name>_expansion.parquet` beside the output.
+    pub expansion: Option<PlaceSpec>,
 }
 
 /// The four tables.

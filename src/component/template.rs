@@ -1,4 +1,4 @@
-//! `{{ env.NAME }}` and `{{ env('NAME', 'default') }}` in values.
+//! `{{ env.NAME }}`, `{{ env('NAME', 'default') }}` and `{{ context.project_root }}` in values.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use minijinja::value::{Object, Value};
 use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior};
 
-/// Environment variables that a component may refer to.
+/// Environment variables that a component may refer to, and [`PROJECT_ROOT`].
 pub type Variables = HashMap<String, String>;
+
+/// Name among the variables for the folder of the project that the component belongs to.
+pub const PROJECT_ROOT: &str = "context.project_root";
 
 /// The names that one rendering asked for, and whether each was there or had a default.
 type Asked = Arc<Mutex<BTreeMap<String, bool>>>;
@@ -36,6 +39,16 @@ impl Object for Env {
             return Err(Error::new(ErrorKind::MissingArgument, "env() takes the name of a variable"));
         };
         Ok(self.look_up(name, args.get(1)).unwrap_or_default())
+    }
+}
+
+/// What `context` stands for: the project's folder, and nothing else.
+#[derive(Debug)]
+struct Context(Arc<Env>);
+
+impl Object for Context {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        (key.as_str()? == "project_root").then(|| self.0.look_up(PROJECT_ROOT, None))?
     }
 }
 
@@ -82,8 +95,9 @@ fn attempt(text: &str, variables: &Variables) -> (Result<String, Error>, BTreeMa
     let asked = Asked::default();
     let mut engine = Environment::new();
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
-    let env = Env { variables: variables.clone(), asked: asked.clone() };
-    let scope = Value::from_iter([("env", Value::from_object(env))]);
+    let env = Arc::new(Env { variables: variables.clone(), asked: asked.clone() });
+    let context = Value::from_object(Context(env.clone()));
+    let scope = Value::from_iter([("env", Value::from_dyn_object(env)), ("context", context)]);
     let outcome = engine.render_str(text, scope);
     let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
     (outcome, asked)
@@ -101,7 +115,9 @@ mod tests {
         assert_eq!(render("{{ env('OTHER', 'x') }}", &variables).unwrap(), "x");
         assert_eq!(render("{{ env.OTHER }}", &variables), Err(TemplateError::NotSet(vec!["OTHER".into()])));
         assert_eq!(render("{{ env('OTHER') }}", &variables), Err(TemplateError::NotSet(vec!["OTHER".into()])));
-        assert!(matches!(render("{{ context.root }}", &variables), Err(TemplateError::Unknown(_))));
+        let project = Variables::from([(PROJECT_ROOT.to_owned(), "/srv".to_owned())]);
+        assert_eq!(render("{{ context.project_root }}/u", &project).unwrap(), "/srv/u");
+        assert!(matches!(render("{{ context.root }}", &project), Err(TemplateError::Unknown(_))));
     }
 
     #[test]

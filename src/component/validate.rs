@@ -9,12 +9,15 @@ use super::parse::{Parsed, parse};
 use super::position::join;
 use super::problem::{Problem, suggest};
 use super::spec::{ComponentSpec, FormatSpec, InputSpec};
-use super::value::{PinnedStatistics, PopulationSpec, Text};
-use super::{Asset, Component, Format, Input, Overrides, Population, Recipe};
+use super::value::{PinnedStatistics, PlaceSpec, PopulationSpec, Text};
+use super::{Asset, Component, FanOut, Format, Input, InputOverride, Overrides, Population, Recipe};
 use crate::scorecard::{Aggregate, InputName, Scorecard, Statistic};
 
 /// Days of change in score that count as stable where `trend_tolerance` is left out.
 const TREND_TOLERANCE: f64 = 2.0;
+
+/// Name of the asset where the component gives none.
+const ASSET_NAME: &str = "customer_health_scores";
 
 /// Reads and checks a component and the scorecard files it names, noting every problem.
 ///
@@ -24,7 +27,7 @@ pub fn validate(
     read_file: &dyn Fn(&Path) -> std::io::Result<String>,
     problems: &mut Vec<Problem>,
 ) -> Option<Component> {
-    let parsed: Parsed<ComponentSpec> = match parse(&recipe.file, &recipe.text, &recipe.variables) {
+    let mut parsed: Parsed<ComponentSpec> = match parse(&recipe.file, &recipe.text, &recipe.variables) {
         Ok(parsed) => parsed,
         Err(error) => {
             problems.extend(error.problems);
@@ -32,6 +35,9 @@ pub fn validate(
         }
     };
     problems.extend(parsed.problems.iter().cloned());
+    let Overrides { history, analysis_period_days, .. } = &recipe.overrides;
+    parsed.spec.history = history.clone().or(parsed.spec.history);
+    parsed.spec.analysis_period_days = analysis_period_days.or(parsed.spec.analysis_period_days);
     let base = recipe.base_dir.as_path();
     let read_file = |path: &str| read_file(&base.join(path));
     let (card, layers) = match overlay::lay(&parsed, &read_file, &recipe.variables, problems) {
@@ -57,8 +63,15 @@ pub fn validate(
             ));
         }
     }
-    let canonical = match serde_json::to_vec(&card) {
-        Ok(canonical) => canonical,
+    let output = recipe.overrides.output.clone().or(parsed.spec.output.clone());
+    let fan_out = fan_out(&parsed, output.as_deref(), &recipe.overrides, problems);
+    let hashes = serde_json::to_vec(&card).and_then(|card| {
+        let (scorecard, filters) = (blake3::hash(&card), filters(&recipe.overrides));
+        let settings = serde_json::to_vec(&(scorecard.to_hex().as_str(), settings(&parsed.spec), filters))?;
+        Ok((scorecard, blake3::hash(&settings)))
+    });
+    let (scorecard_hash, config_hash) = match hashes {
+        Ok(hashes) => hashes,
         Err(error) => {
             problems.push(parsed.source.problem("scorecard", format!("the scorecard cannot be hashed: {error}"), None));
             return None;
@@ -68,7 +81,7 @@ pub fn validate(
     let texts = |list: &[Text]| list.iter().map(|text| text.0.clone()).collect::<Vec<_>>();
     Some(Component {
         asset: Asset {
-            name: spec.asset_name.clone().unwrap_or_else(|| "customer_health_scores".to_owned()),
+            name: spec.asset_name.clone().unwrap_or_else(|| ASSET_NAME.to_owned()),
             description: spec.description.clone(),
             group_name: spec.group_name.clone(),
             owners: texts(&spec.owners),
@@ -77,10 +90,12 @@ pub fn validate(
             upstream: upstream(&spec),
         },
         scorecard_name: card.name.clone().unwrap_or_default(),
-        scorecard_hash: blake3::hash(&canonical).to_hex().to_string(),
+        scorecard_hash: scorecard_hash.to_hex().to_string(),
+        config_hash: config_hash.to_hex().to_string(),
         scorecard,
         inputs,
-        output: recipe.overrides.output.clone().or(spec.output),
+        output,
+        fan_out,
         history: spec.history.filter(|_| spec.calculate_trend == Some(true)),
         population,
         include_factor_breakdown: spec.include_factor_breakdown.unwrap_or(true),
@@ -91,6 +106,67 @@ pub fn validate(
         source: parsed.source,
         layers,
     })
+}
+
+/// The settings that bear on the table, beside the scorecard's: how inputs are read, and which columns there are.
+fn settings(spec: &ComponentSpec) -> ComponentSpec {
+    let mut inputs = spec.inputs.clone();
+    let entries = [&mut inputs.customer, &mut inputs.subscription, &mut inputs.usage, &mut inputs.support];
+    for entry in entries.into_iter().flatten() {
+        entry.0.path = None;
+    }
+    ComponentSpec {
+        inputs,
+        population: spec.population.clone().filter(|population| matches!(population, PopulationSpec::Values(_))),
+        include_factor_breakdown: spec.include_factor_breakdown,
+        calculate_trend: spec.calculate_trend,
+        trend_tolerance: spec.trend_tolerance,
+        include_drivers: spec.include_drivers,
+        ..ComponentSpec::default()
+    }
+}
+
+fn filters(overrides: &Overrides) -> BTreeMap<&str, &str> {
+    let inputs = overrides.inputs.iter();
+    inputs.filter_map(|(name, input)| Some((name.as_str(), input.filter.as_deref()?))).collect()
+}
+
+/// The tables beside the scores, and where they go.
+fn fan_out(
+    parsed: &Parsed<ComponentSpec>,
+    output: Option<&str>,
+    overrides: &Overrides,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<FanOut, String> {
+    let spec = &parsed.spec.fan_out;
+    let asset = parsed.spec.asset_name.as_deref().unwrap_or(ASSET_NAME);
+    let mut found = overrides.fan_out.clone();
+    for (table, place) in [(FanOut::ChurnRisk, &spec.churn_risk), (FanOut::Expansion, &spec.expansion)] {
+        let at = format!("fan_out.{}", table.name());
+        match place {
+            _ if found.contains_key(&table) => {}
+            None | Some(PlaceSpec::Usual(false)) => {}
+            Some(PlaceSpec::Path(path)) if path.trim().is_empty() => {
+                let hint = "give it a path, or true for a file beside the output".to_owned();
+                problems.push(parsed.source.problem(&at, "the path is empty", Some(hint)));
+            }
+            Some(PlaceSpec::Path(path)) => drop(found.insert(table, path.clone())),
+            Some(PlaceSpec::Usual(true)) => {
+                let folder = output.and_then(|output| output.rfind('/').map(|end| &output[..=end])).unwrap_or_default();
+                found.insert(table, format!("{folder}{asset}_{}.parquet", table.name()));
+            }
+        }
+    }
+    let mut places: Vec<&str> = output.into_iter().collect();
+    for (table, path) in &found {
+        if places.contains(&path.as_str()) {
+            let at = format!("fan_out.{}", table.name());
+            let hint = "give each table a place of its own".to_owned();
+            problems.push(parsed.source.problem(&at, format!("another table is written to {path} too"), Some(hint)));
+        }
+        places.push(path);
+    }
+    found
 }
 
 /// What can be told of a component whose scorecard cannot be read: everything but what its components are about.
@@ -192,13 +268,14 @@ fn inputs(
 fn input(
     name: InputName,
     spec: &InputSpec,
-    given: Option<&String>,
+    given: Option<&InputOverride>,
     parsed: &Parsed<ComponentSpec>,
     layers: &Layers,
     problems: &mut Vec<Problem>,
 ) -> Option<Input> {
     let at = format!("inputs.{name}");
-    let path = given.or(spec.path.as_ref()).filter(|path| !path.trim().is_empty());
+    let given_path = given.and_then(|given| given.path.as_ref());
+    let path = given_path.or(spec.path.as_ref()).filter(|path| !path.trim().is_empty());
     if path.is_none() && !layers.poisoned(&join(&at, "path")) {
         let hint = format!("give it `path: FILE`, or use `--input {name}=FILE`");
         problems.push(parsed.source.key_problem(&at, format!("the input `{name}` has no path"), Some(hint)));
@@ -211,20 +288,24 @@ fn input(
         }
     };
     let filter = spec.filter.as_ref().and_then(|text| sql(&join(&at, "where"), text));
+    let given_filter = given.and_then(|given| given.filter.as_ref()).and_then(|text| sql(&join(&at, "where"), text));
     let fields = spec
         .fields
         .iter()
         .filter_map(|(field, text)| Some((field.clone(), sql(&format!("{at}.fields.{field}"), &text.0)?)))
         .collect();
     let path = path?.clone();
-    let format = match spec.format {
+    // A format of the YAML's is of the YAML's path.
+    let format = given.and_then(|given| given.format);
+    let format = format.unwrap_or_else(|| match spec.format {
         Some(FormatSpec::Parquet) => Format::Parquet,
         Some(FormatSpec::Arrow) => Format::Arrow,
         Some(FormatSpec::Csv) => Format::Csv,
         Some(FormatSpec::Json) => Format::Json,
         None => Format::of_path(&path),
-    };
-    Some(Input { path, format, key: spec.key.clone(), timestamp: spec.timestamp.clone(), filter, fields })
+    });
+    let filters = [filter, given_filter].into_iter().flatten().collect();
+    Some(Input { path, format, key: spec.key.clone(), timestamp: spec.timestamp.clone(), filters, fields })
 }
 
 /// Rules that tie inputs and scorecard together.

@@ -202,6 +202,47 @@ impl JsonSchema for InputEntry {
     }
 }
 
+/// Where to write a table: a path, or `true` for the usual place and `false` for none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum PlaceSpec {
+    /// The usual place, or none.
+    Usual(bool),
+    /// Here.
+    Path(String),
+}
+
+impl<'de> Deserialize<'de> for PlaceSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PlaceVisitor;
+        impl Visitor<'_> for PlaceVisitor {
+            type Value = PlaceSpec;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a path, true or false")
+            }
+            fn visit_bool<E: Error>(self, v: bool) -> Result<PlaceSpec, E> {
+                Ok(PlaceSpec::Usual(v))
+            }
+            fn visit_str<E: Error>(self, v: &str) -> Result<PlaceSpec, E> {
+                Ok(PlaceSpec::Path(v.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(PlaceVisitor)
+    }
+}
+
+impl JsonSchema for PlaceSpec {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Place".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["string", "boolean"]})
+    }
+}
+
 /// Values of population statistics: component, then indicator, then statistic.
 pub type PinnedStatistics = IndexMap<String, IndexMap<String, IndexMap<String, f64>>>;
 

@@ -6,8 +6,9 @@ use datafusion::physical_plan::displayable;
 
 use super::prepare::{Prepared, Stages, open};
 use super::report::{Description, InputDescription};
-use super::{EngineError, RunRequest, no_observer, query, run, summary};
-use crate::component::Component;
+use super::table::{self, OutputReport};
+use super::{EngineError, RunRequest, lineage, no_observer, query, source, summary};
+use crate::component::{Component, FanOut};
 use crate::plan::schema;
 
 /// Columns, inputs and fields of a component; no rows are read.
@@ -22,8 +23,21 @@ pub async fn describe(component: &Component, state: &SessionState) -> Result<Des
         key: input.key_column.clone(),
         fields: summary::fields(input, |_| None),
     };
+    let schema = schema::output(component);
+    let lineage = lineage::of(component, &opening.bound, &schema);
+    let output = |(fan_out, path): (Option<FanOut>, &str)| OutputReport {
+        fan_out,
+        asset_name: table::asset_name(&component.asset().name, fan_out),
+        path: if path.is_empty() { String::new() } else { source::resolve(component.base_dir(), path) },
+        rows: 0,
+        bytes: 0,
+        schema: schema.clone(),
+        lineage: lineage.clone(),
+    };
+    let besides = component.fan_out().iter().map(|(table, path)| (Some(*table), path.as_str()));
     Ok(Description {
-        columns: run::columns(&schema::output(component)),
+        columns: table::columns(&schema),
+        outputs: std::iter::once((None, component.output().unwrap_or_default())).chain(besides).map(output).collect(),
         inputs: opening.bound.inputs.iter().map(input).collect(),
         warnings: opening.warnings,
     })

@@ -12,12 +12,17 @@
 //! # }
 //! ```
 
+mod check;
 mod culprit;
 mod describe;
 mod error;
 mod explain;
+mod facts;
+mod fan_out;
 mod fold;
 mod footer;
+mod ipc;
+mod lineage;
 mod population;
 mod prepare;
 mod profile;
@@ -26,29 +31,38 @@ mod query;
 mod report;
 mod roots;
 mod run;
+mod scratch;
 mod session;
 mod source;
 mod summary;
+mod table;
 mod unique;
+mod version;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::{fmt, io};
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::physical_plan::execute_stream;
 
+pub use check::{Check, Severity};
 pub use error::EngineError;
 pub use publish::keys as metadata_keys;
 pub use report::{
-    ColumnReport, ComponentExplanation, ComponentReport, Description, Dropped, Event, Explanation, FieldOrigin,
-    FieldReport, IndicatorExplanation, InputDescription, InputReport, OutputReport, RunReport, ScoreSummary, Stage,
-    StageReport, StatisticReport,
+    ComponentExplanation, ComponentReport, Description, Dropped, Event, Explanation, FieldOrigin, FieldReport,
+    IndicatorExplanation, InputDescription, InputReport, RunReport, ScoreSummary, Stage, StageReport, StatisticReport,
 };
 pub use roots::{Roots, output_place};
+pub use scratch::file as scratch_file;
 pub use session::EngineConfig;
+pub use table::{ColumnLineage, ColumnReport, OutputReport, SourceColumn};
 
 use crate::component::{Component, ComponentError, Format, Problem, Recipe};
 
@@ -67,12 +81,27 @@ pub struct RunRequest {
     pub run_id: String,
     /// End of the analysis period; the run's start if not given.
     pub as_of: Option<DateTime<Utc>>,
+    /// Partition that the run is for, as the orchestrator names it; for the record.
+    pub partition_key: Option<String>,
+    /// Facts for the record.
+    pub tags: BTreeMap<String, String>,
+    /// Whether to read the published table once more and check it.
+    pub checks: bool,
+    /// Rows of the published table that the report shows.
+    pub preview_rows: usize,
 }
 
 impl RunRequest {
     /// A request with a new id.
     pub fn new() -> Self {
-        Self { run_id: uuid::Uuid::now_v7().to_string(), as_of: None }
+        Self {
+            run_id: uuid::Uuid::now_v7().to_string(),
+            as_of: None,
+            partition_key: None,
+            tags: BTreeMap::new(),
+            checks: false,
+            preview_rows: 0,
+        }
     }
 }
 
@@ -202,6 +231,47 @@ impl Engine {
     pub async fn read_schema(&self, path: &str) -> Result<SchemaRef, EngineError> {
         let source = source::Source { role: "file", path, format: Format::of_path(path), key: None };
         Ok(source.open(&self.session()?).await?.table.source.schema())
+    }
+
+    /// The same engine, which may also read and write in this folder; its memory is the same.
+    ///
+    /// # Errors
+    /// Where the folder cannot be found.
+    pub fn with_root(&self, folder: &Path) -> Result<Self, EngineError> {
+        let mut engine = self.clone();
+        if let Some(roots) = &self.config.roots {
+            engine.config.roots = Some(roots.with(folder)?);
+        }
+        Ok(engine)
+    }
+
+    /// A folder of its own for what does not outlive a call; dropping it removes it.
+    ///
+    /// # Errors
+    /// Where the folder for temporary files cannot be used.
+    pub fn scratch(&self) -> Result<tempfile::TempDir, EngineError> {
+        scratch::folder(&self.config)
+    }
+
+    /// Checks an Arrow IPC stream that a stranger sent, and writes it down as an Arrow IPC file.
+    ///
+    /// # Errors
+    /// What is wrong with the stream, which `role` names, or with the disk.
+    pub async fn rewrite_stream(&self, role: &str, stream: &Path, to: &Path) -> Result<u64, EngineError> {
+        scratch::rewrite_stream(role, stream, to).await
+    }
+
+    /// The rows of a table that a run has written.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub async fn read_table(&self, path: &str) -> Result<SendableRecordBatchStream, EngineError> {
+        let state = self.session()?;
+        let table = check::open(path, &state).await?;
+        let internal = |error| EngineError::internal("reading the table", error);
+        let plan = LogicalPlanBuilder::scan("scores", table.source, None).and_then(LogicalPlanBuilder::build);
+        let plan = query::physical(&state, &plan.map_err(internal)?).await.map_err(internal)?;
+        execute_stream(plan, state.task_ctx()).map_err(internal)
     }
 
     fn session(&self) -> Result<datafusion::execution::session_state::SessionState, EngineError> {

@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use datafusion::arrow::datatypes::DataType::Duration;
+use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
+use tokio::task::JoinSet;
 
 use super::profile::Profile;
 use super::report::{Event, Stage, StageReport};
-use super::source::{Opened, Place, Source, resolve};
-use super::{EngineError, Observer, population, unique};
+use super::source::{Files, Opened, Place, Source, resolve};
+use super::{EngineError, Observer, population, unique, version};
 use crate::component::{Component, Format, PinnedStatistics};
 use crate::plan::bind::{BoundField, BoundInput, counts};
 use crate::plan::input::Window;
@@ -39,6 +41,11 @@ impl<'a> Stages<'a> {
         self.current = Some((stage, Instant::now()));
     }
 
+    /// Tells a line for the log.
+    pub fn log(&self, line: String) {
+        (self.observer)(Event::Log(line));
+    }
+
     /// Ends the current stage.
     pub fn end(&mut self) {
         if let Some((stage, since)) = self.current.take() {
@@ -55,6 +62,8 @@ pub struct Opening {
     pub files: BTreeMap<InputName, (u64, u64)>,
     /// Where the files are, by input.
     pub places: BTreeMap<InputName, Place>,
+    /// What was read, by what it is for.
+    pub read: BTreeMap<String, Files>,
     /// What was missing, though no error.
     pub warnings: Vec<String>,
 }
@@ -65,12 +74,14 @@ pub struct Opening {
 /// Whatever is wrong with an input, or with the component in the light of its inputs.
 pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionState) -> Result<Opening, EngineError> {
     let (mut tables, mut files, mut places) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut read = BTreeMap::new();
     let mut warnings = component.warnings().to_vec();
     for (name, input) in component.inputs() {
         let path = resolve(component.base_dir(), &input.path);
         let role = format!("input `{name}`");
         let source = Source { role: &role, path: &path, format: input.format, key: input.key.as_deref() };
-        let Opened { table, files: count, bytes, place } = source.open(state).await?;
+        let Opened { table, files: count, bytes, place, objects } = source.open(state).await?;
+        read.insert(role, objects);
         tables.insert(*name, table);
         files.insert(*name, (count, bytes));
         places.insert(*name, place);
@@ -80,7 +91,10 @@ pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionSt
         let path = resolve(component.base_dir(), path);
         let source = Source { role: "history", path: &path, format: Format::of_path(&path), key: None };
         match source.open(state).await {
-            Ok(opened) => history = Some(opened.table),
+            Ok(opened) => {
+                read.insert("history".to_owned(), opened.objects);
+                history = Some(opened.table);
+            }
             // The first run of an asset has no earlier materialization.
             Err(EngineError::NotFound { path, .. }) => {
                 warnings.push(format!("history: there is nothing at {path} yet; the trend columns are null"));
@@ -105,7 +119,7 @@ pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionSt
             }),
     );
     warnings.extend(bound.inputs.values().flat_map(dates_as_numbers));
-    Ok(Opening { bound, files, places, warnings })
+    Ok(Opening { bound, files, places, read, warnings })
 }
 
 /// Dates that a scale takes for numbers, which is hardly ever meant.
@@ -146,6 +160,8 @@ pub struct Prepared {
     pub window: Window,
     /// Start of the run.
     pub calculated_at: DateTime<Utc>,
+    /// The data version, which is found while the run goes on; it ends with the run.
+    pub version: JoinSet<Result<String, EngineError>>,
 }
 
 impl Prepared {
@@ -166,17 +182,38 @@ impl Prepared {
         stages.begin(Stage::Open);
         let mut opening = open(component, as_of, state).await?;
         let pinned = population::pinned(component)?;
+        let mut version = JoinSet::new();
+        let settings = version::Settings::new(&opening.bound, &pinned, as_of);
+        let (hashed, read, session) = (component.clone(), opening.read.clone(), state.clone());
+        version.spawn(async move { version::of(&hashed, settings, read, &session).await });
+        for (name, (count, bytes)) in &opening.files {
+            let files = if *count == 1 { "1 file".to_owned() } else { format!("{count} files") };
+            stages.log(format!("input `{name}`: {files}, {bytes} bytes"));
+        }
         stages.begin(Stage::Profile);
         let mut profiles = BTreeMap::new();
         for (name, input) in &mut opening.bound.inputs {
             let profile = Profile::of(input, window, state).await?;
             input.rows.all_have_keys = profile.count(Count::NoKey) == Some(0);
             input.rows.one_each = unique::one_row_each(input, window, &profile, state).await?;
+            stages.log(format!("input `{name}`: {} rows, of which {} count", profile.rows(), profile.kept()));
             profiles.insert(*name, profile);
         }
         stages.begin(Stage::Population);
         let statistics = population::find(&pinned, &opening.bound, &profiles, window, state).await?;
-        Ok(Self { opening, profiles, pinned, statistics, as_of, window, calculated_at })
+        Ok(Self { opening, profiles, pinned, statistics, as_of, window, calculated_at, version })
+    }
+
+    /// The data version, once it is known.
+    ///
+    /// # Errors
+    /// Where a file could not be read once more.
+    pub async fn data_version(&mut self) -> Result<String, EngineError> {
+        let panicked = |error| EngineError::internal("hashing the inputs", DataFusionError::External(Box::new(error)));
+        match self.version.join_next().await {
+            Some(outcome) => outcome.map_err(panicked)?,
+            None => Err(EngineError::internal("hashing", DataFusionError::Internal("done twice".to_owned()))),
+        }
     }
 
     /// What makes the plan.

@@ -39,9 +39,21 @@ pub mod keys {
     pub const ROWS: &str = "customer_health.rows";
     /// Rows kept of each input, as a JSON object.
     pub const INPUT_ROWS: &str = "customer_health.input_rows";
+    /// Partition that the run was for.
+    pub const PARTITION_KEY: &str = "customer_health.partition_key";
+    /// Hash of what was read and how it was scored.
+    pub const DATA_VERSION: &str = "customer_health.data_version";
+    /// Tags of the request, as a JSON object.
+    pub const TAGS: &str = "customer_health.tags";
     /// Population statistics, as the JSON object that `population:` takes.
     pub const POPULATION: &str = "customer_health.population";
 }
+
+/// What a file says about itself: names of [`keys`] and values.
+pub type Facts = Vec<(&'static str, String)>;
+
+/// A finished file that is not in its place yet; dropping it removes it.
+pub type Staged = NamedTempFile;
 
 /// Batches that may wait for the writer.
 const WAITING: usize = 4;
@@ -209,7 +221,7 @@ impl Writer {
     ///
     /// # Errors
     /// What went wrong in writing, now or before.
-    pub async fn finish(self, facts: Vec<(&'static str, String)>) -> Result<NamedTempFile, EngineError> {
+    pub async fn finish(self, facts: Facts) -> Result<NamedTempFile, EngineError> {
         let facts = facts.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect();
         // Where the writer has stopped, its own error says more than the failed sending.
         let _ = self.batches.send(Message::Finish(facts)).await;

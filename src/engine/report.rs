@@ -1,9 +1,12 @@
 //! What a run did: counts, shares, statistics and hints, for the operator and the orchestrator.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::check::Check;
+use super::table::{ColumnReport, OutputReport};
 use crate::scorecard::InputName;
 
 /// The result of one materialization.
@@ -23,8 +26,22 @@ pub struct RunReport {
     pub as_of: DateTime<Utc>,
     /// Start of the run; what `calculated_at` says.
     pub calculated_at: DateTime<Utc>,
-    /// The file that was written.
+    /// Partition that the run was for, as the request names it.
+    pub partition_key: Option<String>,
+    /// Tags of the request.
+    pub tags: BTreeMap<String, String>,
+    /// Hash of what was read and how it was scored, in hex: equal versions hold equal scores.
+    pub data_version: String,
+    /// BLAKE3 of the component's settings that bear on the table, in hex.
+    pub config_hash: String,
+    /// The scores.
     pub output: OutputReport,
+    /// The tables beside them.
+    pub fan_out: Vec<OutputReport>,
+    /// What was checked, where that was asked for.
+    pub checks: Vec<Check>,
+    /// The table's first rows as a JSON array of objects, where that was asked for.
+    pub preview: Option<String>,
     /// Customers, which is rows of the table.
     pub customers: u64,
     /// Mean, median and extremes of health_score; `None` for an empty table.
@@ -47,30 +64,6 @@ pub struct RunReport {
     pub hints: Vec<String>,
     /// Stages in the order in which they ran.
     pub stages: Vec<StageReport>,
-}
-
-/// The file that was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutputReport {
-    /// Path or URI.
-    pub path: String,
-    /// Rows.
-    pub rows: u64,
-    /// Size in bytes.
-    pub bytes: u64,
-    /// Columns in order.
-    pub columns: Vec<ColumnReport>,
-}
-
-/// One column of the output.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ColumnReport {
-    /// Name.
-    pub name: String,
-    /// Arrow type, such as `Float64`.
-    pub data_type: String,
-    /// Whether it may be null.
-    pub nullable: bool,
 }
 
 /// Distribution of health_score.
@@ -208,11 +201,13 @@ pub enum Stage {
     Score,
     /// The finished file takes its place.
     Publish,
+    /// The published table is read once more, where that was asked for.
+    Check,
 }
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Self; 5] = [Self::Open, Self::Profile, Self::Population, Self::Score, Self::Publish];
+    pub const ALL: [Self; 6] = [Self::Open, Self::Profile, Self::Population, Self::Score, Self::Publish, Self::Check];
 
     /// Name of the stage.
     pub fn as_str(self) -> &'static str {
@@ -222,6 +217,7 @@ impl Stage {
             Self::Population => "population",
             Self::Score => "score",
             Self::Publish => "publish",
+            Self::Check => "check",
         }
     }
 }
@@ -235,6 +231,8 @@ pub enum Event {
     Rows(u64),
     /// Something is not as it should be, though no error; the report has it again.
     Warning(String),
+    /// A line for the log of whoever asked.
+    Log(String),
 }
 
 /// One customer's health score, taken apart.
@@ -307,6 +305,8 @@ pub struct IndicatorExplanation {
 pub struct Description {
     /// Columns of the table.
     pub columns: Vec<ColumnReport>,
+    /// The tables that a run would write, the scores first, without rows and sizes.
+    pub outputs: Vec<OutputReport>,
     /// The inputs: name, resolved path, key, and where each indicator gets its values.
     pub inputs: Vec<InputDescription>,
     /// What is not as it should be, though no error.

@@ -34,6 +34,15 @@ impl Roots {
         Ok(Self { folders: found.collect::<Result<_, _>>()? })
     }
 
+    /// The same, and this folder.
+    ///
+    /// # Errors
+    /// Where it is no folder that can be found.
+    pub fn with(&self, folder: &Path) -> Result<Self, EngineError> {
+        let more = Self::new([folder])?;
+        Ok(Self { folders: self.folders.iter().chain(&more.folders).cloned().collect() })
+    }
+
     /// Checks every path that a component names, before any of them is opened.
     ///
     /// # Errors
@@ -48,6 +57,9 @@ impl Roots {
         }
         if let Population::FromOutput(path) = component.population() {
             self.admit_path("population", &at(path))?;
+        }
+        for (table, path) in component.fan_out() {
+            self.admit_path(&format!("fan_out `{}`", table.name()), &at(path))?;
         }
         let Some(path) = component.output() else { return Ok(()) };
         self.admit_path("output", &at(path)).map(drop)

@@ -1,6 +1,7 @@
 //! One materialization: prepare, score while writing, publish, report.
 
-use chrono::SecondsFormat;
+use std::collections::BTreeMap;
+
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::Result as EngineResult;
@@ -8,12 +9,14 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 
+use super::fan_out::FannedOut;
 use super::fold::Fold;
 use super::prepare::{Prepared, Stages};
-use super::publish::{Output, keys};
-use super::report::{ColumnReport, Event, OutputReport, RunReport, Stage};
-use super::{EngineError, Observer, RunRequest, culprit, query, source, summary};
-use crate::component::{Component, ComponentError};
+use super::publish::{Output, Staged};
+use super::report::{Event, RunReport, Stage};
+use super::table::{self, OutputReport};
+use super::{EngineError, Observer, RunRequest, check, culprit, facts, lineage, query, source, summary};
+use crate::component::{Component, ComponentError, FanOut};
 use crate::plan::schema;
 
 /// Scores the customers and publishes the table.
@@ -32,26 +35,69 @@ pub async fn materialize(
         let problem = component.problem("output", "the component names no output".to_owned(), hint);
         return Err(ComponentError::new(vec![problem]).into());
     };
-    let output = Output::claim(&source::resolve(component.base_dir(), path))?;
-    let prepared = Prepared::new(component, request.as_of, state, &mut stages).await?;
-    refuse_own_files(component, &output, &prepared)?;
+    let claim = |path: &str| Output::claim(&source::resolve(component.base_dir(), path));
+    let output = claim(path)?;
+    let besides = component.fan_out().iter().map(|(table, path)| Ok((*table, claim(path)?)));
+    let besides = besides.collect::<Result<BTreeMap<FanOut, Output>, EngineError>>()?;
+    let mut prepared = Prepared::new(component, request.as_of, state, &mut stages).await?;
+    refuse_own_files(component, "output", &output, &prepared)?;
+    for (table, output) in &besides {
+        refuse_own_files(component, &format!("fan_out.{}", table.name()), output, &prepared)?;
+    }
     for warning in &prepared.opening.warnings {
         observer(Event::Warning(warning.clone()));
     }
     stages.begin(Stage::Score);
     let schema = schema::output(component);
-    let (staged, fold) = score(component, request, &prepared, &output, schema.clone(), state, observer).await?;
+    let outputs = Outputs { scores: &output, besides: &besides, schema: &schema };
+    let run = Run { component, request, state, observer };
+    let Written { staged, tables, fold, data_version } = run.score(&mut prepared, &outputs).await?;
+    stages.log(format!("{} customers scored", fold.customers));
     stages.begin(Stage::Publish);
+    let lineage = lineage::of(component, &prepared.opening.bound, &schema);
+    let asset = &component.asset().name;
+    let report = |fan_out, output: &Output, rows, bytes| OutputReport {
+        fan_out,
+        asset_name: table::asset_name(asset, fan_out),
+        path: output.path(),
+        rows,
+        bytes,
+        schema: schema.clone(),
+        lineage: lineage.clone(),
+    };
+    // The scores last: once they are new, all is.
+    let mut fan_out = Vec::new();
+    for (table, (staged, rows)) in tables {
+        if let Some(output) = besides.get(&table) {
+            let bytes = output.publish(staged)?;
+            fan_out.push(report(Some(table), output, rows, bytes));
+        }
+    }
     let bytes = output.publish(staged)?;
-    stages.end();
-    let written = OutputReport { path: output.path(), rows: fold.customers, bytes, columns: columns(&schema) };
+    let written = report(None, &output, fold.customers, bytes);
+    for table in std::iter::once(&written).chain(&fan_out) {
+        stages.log(format!("{}: {} rows, {} bytes at {}", table.asset_name, table.rows, table.bytes, table.path));
+    }
     let mut report = summary::of(component, request, &prepared, &fold, written);
+    (report.fan_out, report.data_version) = (fan_out, data_version);
+    if request.checks || request.preview_rows > 0 {
+        stages.begin(Stage::Check);
+        let table = check::open(&output.path(), state).await?;
+        if request.checks {
+            report.checks = check::of_table(component, &table, state).await?;
+            report.checks.extend(check::of_run(component, &report.inputs, &report.components, report.customers));
+        }
+        if request.preview_rows > 0 {
+            report.preview = Some(check::preview(&table, request.preview_rows, state).await?);
+        }
+    }
+    stages.end();
     report.stages = stages.ended;
     Ok(report)
 }
 
 /// Refuses an output that would take the place of what the run reads, now or when it runs again.
-fn refuse_own_files(component: &Component, output: &Output, prepared: &Prepared) -> Result<(), EngineError> {
+fn refuse_own_files(component: &Component, key: &str, output: &Output, prepared: &Prepared) -> Result<(), EngineError> {
     let read = prepared.opening.places.iter().find(|(_, place)| place.covers(output.target()));
     let scorecard = source::resolve(component.base_dir(), component.scorecard_name());
     let same = |path: &str| source::plain(path.as_ref()).is_ok_and(|path| path == output.target());
@@ -63,45 +109,68 @@ fn refuse_own_files(component: &Component, output: &Output, prepared: &Prepared)
     };
     let message = format!("the output {} {what}", output.path());
     let hint = Some("give the output a place of its own".to_owned());
-    Err(ComponentError::new(vec![component.problem("output", message, hint)]).into())
+    Err(ComponentError::new(vec![component.problem(key, message, hint)]).into())
 }
 
-async fn score(
-    component: &Component,
-    request: &RunRequest,
-    prepared: &Prepared,
-    output: &Output,
-    schema: SchemaRef,
-    state: &SessionState,
-    observer: &Observer,
-) -> Result<(tempfile::NamedTempFile, Fold), EngineError> {
-    let planner = prepared.planner(component, state, false);
-    let mut fold = Fold::new(component, &planner);
-    let plan = planner.plan().map_err(|error| EngineError::internal("planning the scores", error))?;
-    let physical = query::physical(state, &plan).await;
-    let stream = physical.and_then(|plan| execute_stream(plan, state.task_ctx()));
-    let mut batches = match stream {
-        Ok(batches) => batches,
-        Err(error) => return Err(culprit::name(error, &prepared.opening.bound, prepared.window, state).await),
-    };
-    let writer = output.write(schema.clone())?;
-    while let Some(batch) = batches.next().await {
-        let folded = batch.and_then(|batch| {
-            fold.add(&batch)?;
-            as_contract(&batch, &schema)
-        });
-        match folded {
-            Ok(batch) => {
-                if !writer.write(batch).await {
-                    break;
-                }
-                observer(Event::Rows(fold.customers));
-            }
+/// What a run works with.
+struct Run<'a> {
+    component: &'a Component,
+    request: &'a RunRequest,
+    state: &'a SessionState,
+    observer: &'a Observer,
+}
+
+/// Where the tables of a run go.
+struct Outputs<'a> {
+    scores: &'a Output,
+    besides: &'a BTreeMap<FanOut, Output>,
+    schema: &'a SchemaRef,
+}
+
+/// Tables that wait to be published, and what was seen of them.
+struct Written {
+    staged: Staged,
+    tables: BTreeMap<FanOut, (Staged, u64)>,
+    fold: Fold,
+    data_version: String,
+}
+
+impl Run<'_> {
+    async fn score(&self, prepared: &mut Prepared, outputs: &Outputs<'_>) -> Result<Written, EngineError> {
+        let Self { component, request, state, observer } = self;
+        let planner = prepared.planner(component, state, false);
+        let mut fold = Fold::new(component, &planner);
+        let plan = planner.plan().map_err(|error| EngineError::internal("planning the scores", error))?;
+        let physical = query::physical(state, &plan).await;
+        let stream = physical.and_then(|plan| execute_stream(plan, state.task_ctx()));
+        let mut batches = match stream {
+            Ok(batches) => batches,
             Err(error) => return Err(culprit::name(error, &prepared.opening.bound, prepared.window, state).await),
+        };
+        let writer = outputs.scores.write(outputs.schema.clone())?;
+        let facts = facts::of_run(component, request, prepared);
+        let besides = FannedOut::start(component, outputs.besides, outputs.schema, &facts, state)?;
+        while let Some(batch) = batches.next().await {
+            let folded = batch.and_then(|batch| {
+                fold.add(&batch)?;
+                as_contract(&batch, outputs.schema)
+            });
+            match folded {
+                Ok(batch) => {
+                    besides.add(&batch).await;
+                    if !writer.write(batch).await {
+                        break;
+                    }
+                    observer(Event::Rows(fold.customers));
+                }
+                Err(error) => return Err(culprit::name(error, &prepared.opening.bound, prepared.window, state).await),
+            }
         }
+        let data_version = prepared.data_version().await?;
+        let facts = facts::of_scores(facts, prepared, &fold, &data_version)?;
+        let staged = writer.finish(facts).await?;
+        Ok(Written { staged, tables: besides.finish().await?, fold, data_version })
     }
-    let staged = writer.finish(facts(component, request, prepared, &fold)?).await?;
-    Ok((staged, fold))
 }
 
 /// The table's own columns of a batch, under the contract's schema, which refuses nulls where there must be none.
@@ -113,42 +182,4 @@ fn as_contract(batch: &RecordBatch, schema: &SchemaRef) -> EngineResult<RecordBa
         .map(|(column, field)| datafusion::arrow::compute::cast(&column, field.data_type()))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(RecordBatch::try_new(schema.clone(), columns)?)
-}
-
-/// The columns of a schema.
-pub fn columns(schema: &SchemaRef) -> Vec<ColumnReport> {
-    let column = |field: &std::sync::Arc<datafusion::arrow::datatypes::Field>| ColumnReport {
-        name: field.name().clone(),
-        data_type: field.data_type().to_string(),
-        nullable: field.is_nullable(),
-    };
-    schema.fields().iter().map(column).collect()
-}
-
-/// What the file says about itself.
-fn facts(
-    component: &Component,
-    request: &RunRequest,
-    prepared: &Prepared,
-    fold: &Fold,
-) -> Result<Vec<(&'static str, String)>, EngineError> {
-    let rows: serde_json::Map<String, serde_json::Value> =
-        prepared.profiles.iter().map(|(name, profile)| (name.to_string(), profile.kept().into())).collect();
-    let json = |value: serde_json::Result<String>| {
-        value.map_err(|error| {
-            let error = datafusion::error::DataFusionError::External(Box::new(error));
-            EngineError::internal("recording the population statistics", error)
-        })
-    };
-    Ok(vec![
-        (keys::ASSET_NAME, component.asset().name.clone()),
-        (keys::RUN_ID, request.run_id.clone()),
-        (keys::COMPONENT_VERSION, env!("CARGO_PKG_VERSION").to_owned()),
-        (keys::SCORECARD, component.scorecard_name().to_owned()),
-        (keys::SCORECARD_HASH, component.scorecard_hash().to_owned()),
-        (keys::AS_OF, prepared.as_of.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
-        (keys::ROWS, fold.customers.to_string()),
-        (keys::INPUT_ROWS, json(serde_json::to_string(&rows))?),
-        (keys::POPULATION, json(serde_json::to_string(&prepared.statistics.pinnable()))?),
-    ])
 }

@@ -13,6 +13,7 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::execution::session_state::SessionState;
 use futures::TryStreamExt;
+use object_store::ObjectMeta;
 use object_store::local::LocalFileSystem;
 use url::Url;
 
@@ -31,6 +32,19 @@ pub struct Opened {
     pub bytes: u64,
     /// Where they are.
     pub place: Place,
+    /// The files themselves.
+    pub objects: Files,
+}
+
+/// The files of a table, as they were when it was opened.
+#[derive(Debug, Clone)]
+pub struct Files {
+    /// The store that has them.
+    pub url: Url,
+    /// The path that led to them, for messages.
+    pub path: String,
+    /// What the store says of each.
+    pub objects: Vec<ObjectMeta>,
 }
 
 /// Where the files of a table are, now and in a later run.
@@ -98,6 +112,7 @@ impl Source<'_> {
     pub async fn open(&self, state: &SessionState) -> Result<Opened, EngineError> {
         let unreadable = |error| EngineError::unreadable(self.role, self.path, error);
         let (url, ending) = self.locate()?;
+        let at = url.get_url().clone();
         let store = state.runtime_env().object_store(&url).map_err(unreadable)?;
         let listed = url.list_all_files(state, store.as_ref(), &ending).await.map_err(unreadable)?;
         let files: Vec<_> = listed.try_collect().await.map_err(unreadable)?;
@@ -137,6 +152,7 @@ impl Source<'_> {
             files: files.len() as u64,
             bytes,
             place,
+            objects: Files { url: at, path: self.path.to_owned(), objects: files },
         })
     }
 

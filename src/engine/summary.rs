@@ -5,9 +5,8 @@ use super::fold::Fold;
 use super::population;
 use super::prepare::Prepared;
 use super::profile::Profile;
-use super::report::{
-    ComponentReport, FieldOrigin, FieldReport, InputReport, OutputReport, RunReport, ScoreSummary, StatisticReport,
-};
+use super::report::{ComponentReport, FieldOrigin, FieldReport, InputReport, RunReport, ScoreSummary, StatisticReport};
+use super::table::OutputReport;
 use crate::component::Component;
 use crate::plan::bind::{BoundField, BoundInput, Origin};
 use crate::plan::profile::Count;
@@ -35,7 +34,14 @@ pub fn of(
         scorecard_hash: component.scorecard_hash().to_owned(),
         as_of: prepared.as_of,
         calculated_at: prepared.calculated_at,
+        partition_key: request.partition_key.clone(),
+        tags: request.tags.clone(),
+        data_version: String::new(),
+        config_hash: component.config_hash().to_owned(),
         output,
+        fan_out: Vec::new(),
+        checks: Vec::new(),
+        preview: None,
         customers: fold.customers,
         scores: fold.scores(),
         categories: fold.categories.clone(),

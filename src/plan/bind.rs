@@ -146,10 +146,11 @@ impl Binder<'_> {
         let key_type = column_type(&schema, &key_column);
         let key = clean::key(self.column(&key_column), &key_type);
         let timestamp = self.timestamp(&schema, problems)?;
-        let filter = self.input.filter.as_ref().and_then(|sql| {
+        let filters = self.input.filters.iter().filter_map(|sql| {
             let fault = |fault| problems.push(self.problem("where", fault));
             scope.condition(sql).map_err(fault).ok()
         });
+        let filter = filters.reduce(Expr::and);
         let mut fields = Vec::new();
         for (component, indicator) in self.component.scorecard().indicators().filter(|(_, i)| i.input == self.name) {
             let (origin, reading) = self.field(indicator, &scope, &schema, problems);

@@ -7,10 +7,12 @@
 
 pub mod bind;
 mod cap;
+pub mod check;
 mod clean;
 mod drivers;
 mod error;
 pub mod expression;
+pub mod fan_out;
 pub mod input;
 mod join;
 pub mod names;

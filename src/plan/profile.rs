@@ -95,6 +95,9 @@ pub fn plan(input: &BoundInput, window: Window, counts: &[Count]) -> Result<Logi
 }
 
 /// Number of rows for which a condition is true.
-fn tally(condition: Expr) -> Result<Expr> {
+///
+/// # Errors
+/// Where the expression cannot be built, which is a fault of the program.
+pub fn tally(condition: Expr) -> Result<Expr> {
     Ok(sum(when(condition, lit(1_i64)).otherwise(lit(0_i64))?))
 }

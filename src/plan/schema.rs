@@ -7,6 +7,9 @@ use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, T
 use super::names;
 use crate::component::Component;
 
+/// The start of the run.
+const CALCULATED_AT: &str = "calculated_at";
+
 /// Fields of one entry of `drivers`; nullable as the engine's struct functions make them, though only `value` and `score`
 /// ever are null.
 pub fn driver_fields() -> Fields {
@@ -20,6 +23,11 @@ pub fn driver_fields() -> Fields {
         number("weight"),
         number("contribution"),
     ])
+}
+
+/// Whether a column comes from the run itself, and not from any input.
+pub fn of_the_run(column: &str) -> bool {
+    column == CALCULATED_AT
 }
 
 /// Schema of `customer_health_scores` for a component.
@@ -36,7 +44,7 @@ pub fn output(component: &Component) -> SchemaRef {
         Field::new("risk_category", DataType::Utf8, false),
         Field::new("is_churn_risk", DataType::Boolean, false),
         Field::new("is_expansion_opportunity", DataType::Boolean, false),
-        Field::new("calculated_at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
+        Field::new(CALCULATED_AT, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
     ]);
     if component.trend_tolerance().is_some() {
         fields.extend([

@@ -206,7 +206,11 @@ fn unclipped_score(card: &Scorecard) -> Result<Expr> {
     when(known, sum).otherwise(lit(MissingComponent::NEUTRAL))
 }
 
-fn category(card: &Scorecard, score: Expr) -> Result<Expr> {
+/// The category of a health score.
+///
+/// # Errors
+/// Where the expression cannot be built, which is a fault of the program.
+pub fn category(card: &Scorecard, score: Expr) -> Result<Expr> {
     match &card.risk_categories {
         RiskCategories::FromThresholds => {
             when(score.clone().lt(lit(card.churn_risk_threshold)), lit(RiskCategories::HIGH_RISK))

@@ -8,7 +8,7 @@ pub struct ComponentSource {
     /// Name of the file for error messages, such as `component.yaml`; `component.yaml` if empty.
     #[prost(string, tag = "2")]
     pub file: ::prost::alloc::string::String,
-    /// Absolute folder on the server's machine that relative paths in the YAML start from.
+    /// Absolute folder on the server's machine that relative paths in the YAML start from; left empty with a `name`.
     #[prost(string, tag = "3")]
     pub base_dir: ::prost::alloc::string::String,
     /// Values for `{{ env.NAME }}` in the YAML. The server never reads its own environment for them.
@@ -18,7 +18,7 @@ pub struct ComponentSource {
         ::prost::alloc::string::String,
     >,
     /// Where the YAML comes from.
-    #[prost(oneof = "component_source::Source", tags = "1")]
+    #[prost(oneof = "component_source::Source", tags = "1, 5")]
     pub source: ::core::option::Option<component_source::Source>,
 }
 /// Nested message and enum types in `ComponentSource`.
@@ -31,6 +31,10 @@ pub mod component_source {
         /// The YAML itself.
         #[prost(string, tag = "1")]
         Text(::prost::alloc::string::String),
+        /// Name of a component of the server's own, which `serve --components DIR` read from DIR/NAME.yaml. Relative paths in it
+        /// start from DIR.
+        #[prost(string, tag = "5")]
+        Name(::prost::alloc::string::String),
     }
 }
 /// A table given by the caller, in place of the path in the YAML.
@@ -41,7 +45,22 @@ pub struct InputOverride {
     #[prost(enumeration = "Input", tag = "1")]
     #[serde(serialize_with = "super::json::input")]
     pub input: i32,
-    /// File, folder, glob or URI; a relative path starts from `ComponentSource.base_dir`.
+    /// File, folder, glob or URI; a relative path starts from `ComponentSource.base_dir`. Empty for the component's own.
+    #[prost(string, tag = "2")]
+    pub path: ::prost::alloc::string::String,
+    /// SQL predicate that a row must fulfil, beside the component's own `where`; such as one for a partition.
+    #[prost(string, tag = "3")]
+    pub r#where: ::prost::alloc::string::String,
+}
+/// A place to write a table to, in place of the component's.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OutputOverride {
+    /// Which table, other than the scores. One that the component does not ask for is written as well.
+    #[prost(enumeration = "Table", tag = "1")]
+    #[serde(serialize_with = "super::json::table")]
+    pub table: i32,
+    /// Path of the file or URI; a relative path starts from `ComponentSource.base_dir`.
     #[prost(string, tag = "2")]
     pub path: ::prost::alloc::string::String,
 }
@@ -128,6 +147,44 @@ impl Input {
         }
     }
 }
+/// A table that a run writes.
+#[derive(serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Table {
+    /// Not said; never valid in a request.
+    Unspecified = 0,
+    /// All customers: the asset itself.
+    Scores = 1,
+    /// The customers at churn risk, lowest score first.
+    ChurnRisk = 2,
+    /// The customers that are expansion opportunities, highest score first.
+    Expansion = 3,
+}
+impl Table {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TABLE_UNSPECIFIED",
+            Self::Scores => "TABLE_SCORES",
+            Self::ChurnRisk => "TABLE_CHURN_RISK",
+            Self::Expansion => "TABLE_EXPANSION",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TABLE_UNSPECIFIED" => Some(Self::Unspecified),
+            "TABLE_SCORES" => Some(Self::Scores),
+            "TABLE_CHURN_RISK" => Some(Self::ChurnRisk),
+            "TABLE_EXPANSION" => Some(Self::Expansion),
+            _ => None,
+        }
+    }
+}
 /// The report of one materialization.
 #[derive(serde::Serialize)]
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -191,8 +248,54 @@ pub struct RunReport {
     /// Stages in the order in which they ran.
     #[prost(message, repeated, tag = "19")]
     pub stages: ::prost::alloc::vec::Vec<StageReport>,
+    /// The partition of the request.
+    #[prost(string, tag = "20")]
+    pub partition_key: ::prost::alloc::string::String,
+    /// Tags of the request.
+    #[prost(btree_map = "string, string", tag = "21")]
+    pub tags: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// BLAKE3 of what was read and how it was scored, in hex: equal versions hold equal scores. Local files count by what they
+    /// hold, objects in a store by their entity tag, or by size and time where the store has none.
+    #[prost(string, tag = "22")]
+    pub data_version: ::prost::alloc::string::String,
+    /// BLAKE3 of the component's settings that bear on the table, in hex; paths and facts about the asset are not among them.
+    #[prost(string, tag = "23")]
+    pub config_hash: ::prost::alloc::string::String,
+    /// What was checked, where the request asked for it.
+    #[prost(message, repeated, tag = "24")]
+    pub checks: ::prost::alloc::vec::Vec<Check>,
+    /// The first rows of the published table as a JSON array of objects, where the request asked for it.
+    #[prost(string, tag = "25")]
+    pub preview_json: ::prost::alloc::string::String,
 }
-/// The file that was written.
+/// Something that was checked.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Check {
+    /// Name, such as `customer_id_unique_not_null`; names stay what they are.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Whether all is well.
+    #[prost(bool, tag = "2")]
+    pub passed: bool,
+    /// How bad it is when not.
+    #[prost(enumeration = "CheckSeverity", tag = "3")]
+    #[serde(serialize_with = "super::json::check_severity")]
+    pub severity: i32,
+    /// What was found, for people.
+    #[prost(string, tag = "4")]
+    pub description: ::prost::alloc::string::String,
+    /// The numbers behind it, by name.
+    #[prost(btree_map = "string, double", tag = "5")]
+    pub facts: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        f64,
+    >,
+}
+/// A table that was written.
 #[derive(serde::Serialize)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct OutputReport {
@@ -208,6 +311,50 @@ pub struct OutputReport {
     /// Columns in order.
     #[prost(message, repeated, tag = "4")]
     pub columns: ::prost::alloc::vec::Vec<ColumnReport>,
+    /// Which table.
+    #[prost(enumeration = "Table", tag = "5")]
+    #[serde(serialize_with = "super::json::table")]
+    pub table: i32,
+    /// Name of the asset that the table is: the component's for the scores, with `_churn_risk` or `_expansion` behind it for
+    /// the others.
+    #[prost(string, tag = "6")]
+    pub asset_name: ::prost::alloc::string::String,
+    /// Where it is, as a URI; empty where it was not published.
+    #[prost(string, tag = "7")]
+    pub uri: ::prost::alloc::string::String,
+    /// Its Arrow schema, as the schema message that an Arrow IPC stream begins with.
+    #[prost(bytes = "vec", tag = "8")]
+    #[serde(skip)]
+    pub arrow_schema: ::prost::alloc::vec::Vec<u8>,
+    /// Where each column comes from, in the columns' order.
+    #[prost(message, repeated, tag = "9")]
+    pub lineage: ::prost::alloc::vec::Vec<ColumnLineage>,
+}
+/// Where a column of the table comes from.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ColumnLineage {
+    /// The column.
+    #[prost(string, tag = "1")]
+    pub column: ::prost::alloc::string::String,
+    /// Columns of inputs that it is made from; none where it comes from the run itself.
+    #[prost(message, repeated, tag = "2")]
+    pub sources: ::prost::alloc::vec::Vec<SourceColumn>,
+}
+/// A column of an input.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SourceColumn {
+    /// Which input.
+    #[prost(enumeration = "Input", tag = "1")]
+    #[serde(serialize_with = "super::json::input")]
+    pub input: i32,
+    /// Key of the asset that the input comes from, where the component tells one.
+    #[prost(string, tag = "2")]
+    pub asset_key: ::prost::alloc::string::String,
+    /// The column.
+    #[prost(string, tag = "3")]
+    pub column: ::prost::alloc::string::String,
 }
 /// One column of the output.
 #[derive(serde::Serialize)]
@@ -387,6 +534,40 @@ pub struct StageReport {
     #[serde(serialize_with = "super::json::duration")]
     pub elapsed: ::core::option::Option<::prost_types::Duration>,
 }
+/// How bad it is when a check does not pass.
+#[derive(serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CheckSeverity {
+    /// Not said.
+    Unspecified = 0,
+    /// Worth a look.
+    Warn = 1,
+    /// The table should not be used.
+    Error = 2,
+}
+impl CheckSeverity {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CHECK_SEVERITY_UNSPECIFIED",
+            Self::Warn => "CHECK_SEVERITY_WARN",
+            Self::Error => "CHECK_SEVERITY_ERROR",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CHECK_SEVERITY_UNSPECIFIED" => Some(Self::Unspecified),
+            "CHECK_SEVERITY_WARN" => Some(Self::Warn),
+            "CHECK_SEVERITY_ERROR" => Some(Self::Error),
+            _ => None,
+        }
+    }
+}
 /// Where a field's values come from.
 #[derive(serde::Serialize)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -446,6 +627,8 @@ pub enum Stage {
     Score = 4,
     /// The finished file takes its place.
     Publish = 5,
+    /// The published table is read once more, where the request asked for it.
+    Check = 6,
 }
 impl Stage {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -460,6 +643,7 @@ impl Stage {
             Self::Population => "STAGE_POPULATION",
             Self::Score => "STAGE_SCORE",
             Self::Publish => "STAGE_PUBLISH",
+            Self::Check => "STAGE_CHECK",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -471,6 +655,7 @@ impl Stage {
             "STAGE_POPULATION" => Some(Self::Population),
             "STAGE_SCORE" => Some(Self::Score),
             "STAGE_PUBLISH" => Some(Self::Publish),
+            "STAGE_CHECK" => Some(Self::Check),
             _ => None,
         }
     }
@@ -584,6 +769,12 @@ pub struct DescribeComponentResponse {
     /// What is not as it should be, though no error.
     #[prost(string, repeated, tag = "13")]
     pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The tables that a run would write, the scores first, without rows and sizes.
+    #[prost(message, repeated, tag = "14")]
+    pub outputs: ::prost::alloc::vec::Vec<OutputReport>,
+    /// Hash of the component's settings, as in a run's report.
+    #[prost(string, tag = "15")]
+    pub config_hash: ::prost::alloc::string::String,
 }
 /// An input as its schema shows it.
 #[derive(serde::Serialize)]
@@ -843,13 +1034,38 @@ pub struct MaterializeRequest {
     /// Id of the run, up to 200 bytes without control characters; the server makes one if empty.
     #[prost(string, tag = "5")]
     pub run_id: ::prost::alloc::string::String,
+    /// Partition that the run is for, as the orchestrator names it; up to 200 bytes without control characters. It is put on
+    /// record, and changes nothing: what belongs to a partition is said by `as_of`, `analysis_period_days`, `where` and paths.
+    #[prost(string, tag = "6")]
+    pub partition_key: ::prost::alloc::string::String,
+    /// Facts for the record, such as the orchestrator's job; up to 64, of up to 1,000 bytes each.
+    #[prost(btree_map = "string, string", tag = "7")]
+    pub tags: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Path of the earlier scores for the trend, in place of the component's.
+    #[prost(string, tag = "8")]
+    pub history: ::prost::alloc::string::String,
+    /// Length of the analysis period in days, in place of the scorecard's.
+    #[prost(uint32, optional, tag = "9")]
+    pub analysis_period_days: ::core::option::Option<u32>,
+    /// Places of the tables beside the scores, at most one for each.
+    #[prost(message, repeated, tag = "10")]
+    pub outputs: ::prost::alloc::vec::Vec<OutputOverride>,
+    /// Whether to read the published table once more and check it.
+    #[prost(bool, tag = "11")]
+    pub run_checks: bool,
+    /// Rows of the published table to send back for a look, up to 100.
+    #[prost(uint32, tag = "12")]
+    pub preview_rows: u32,
 }
 /// One event of a run.
 #[derive(serde::Serialize)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MaterializeResponse {
     /// What happened.
-    #[prost(oneof = "materialize_response::Event", tags = "1, 2, 3")]
+    #[prost(oneof = "materialize_response::Event", tags = "1, 2, 3, 4")]
     pub event: ::core::option::Option<materialize_response::Event>,
 }
 /// Nested message and enum types in `MaterializeResponse`.
@@ -868,6 +1084,9 @@ pub mod materialize_response {
         /// The run is done: always the last event, and there is none when the call fails.
         #[prost(message, tag = "3")]
         Result(super::MaterializeResult),
+        /// A line for the orchestrator's log. Lines are left out when the caller reads too slowly.
+        #[prost(message, tag = "4")]
+        Log(super::LogLine),
     }
 }
 /// How far a run is.
@@ -900,6 +1119,21 @@ pub struct MaterializeResult {
     /// What the run did.
     #[prost(message, optional, tag = "2")]
     pub report: ::core::option::Option<RunReport>,
+    /// All tables that were written, the scores first.
+    #[prost(message, repeated, tag = "3")]
+    pub outputs: ::prost::alloc::vec::Vec<OutputReport>,
+}
+/// A line for the orchestrator's log.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogLine {
+    /// When.
+    #[prost(message, optional, tag = "1")]
+    #[serde(serialize_with = "super::json::timestamp")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Text for people.
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
 }
 /// Asks for one run and its summary.
 #[derive(serde::Serialize)]
@@ -921,6 +1155,31 @@ pub struct MaterializeSyncRequest {
     /// Id of the run, up to 200 bytes without control characters; the server makes one if empty.
     #[prost(string, tag = "5")]
     pub run_id: ::prost::alloc::string::String,
+    /// Partition that the run is for, as the orchestrator names it; up to 200 bytes without control characters. It is put on
+    /// record, and changes nothing: what belongs to a partition is said by `as_of`, `analysis_period_days`, `where` and paths.
+    #[prost(string, tag = "6")]
+    pub partition_key: ::prost::alloc::string::String,
+    /// Facts for the record, such as the orchestrator's job; up to 64, of up to 1,000 bytes each.
+    #[prost(btree_map = "string, string", tag = "7")]
+    pub tags: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Path of the earlier scores for the trend, in place of the component's.
+    #[prost(string, tag = "8")]
+    pub history: ::prost::alloc::string::String,
+    /// Length of the analysis period in days, in place of the scorecard's.
+    #[prost(uint32, optional, tag = "9")]
+    pub analysis_period_days: ::core::option::Option<u32>,
+    /// Places of the tables beside the scores, at most one for each.
+    #[prost(message, repeated, tag = "10")]
+    pub outputs: ::prost::alloc::vec::Vec<OutputOverride>,
+    /// Whether to read the published table once more and check it.
+    #[prost(bool, tag = "11")]
+    pub run_checks: bool,
+    /// Rows of the published table to send back for a look, up to 100.
+    #[prost(uint32, tag = "12")]
+    pub preview_rows: u32,
 }
 /// What a run made, in short.
 #[derive(serde::Serialize)]
@@ -976,6 +1235,201 @@ pub struct MaterializeSyncResponse {
     /// What is not as it should be, though no error.
     #[prost(string, repeated, tag = "16")]
     pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The partition of the request.
+    #[prost(string, tag = "17")]
+    pub partition_key: ::prost::alloc::string::String,
+    /// Hash of what was read and how it was scored, in hex: equal versions hold equal scores.
+    #[prost(string, tag = "18")]
+    pub data_version: ::prost::alloc::string::String,
+    /// Hash of the component's settings, in hex.
+    #[prost(string, tag = "19")]
+    pub config_hash: ::prost::alloc::string::String,
+    /// What was checked, where the request asked for it.
+    #[prost(message, repeated, tag = "20")]
+    pub checks: ::prost::alloc::vec::Vec<Check>,
+    /// All tables that were written, the scores first.
+    #[prost(message, repeated, tag = "21")]
+    pub outputs: ::prost::alloc::vec::Vec<OutputReport>,
+}
+/// A part of what a caller sends: first the start, then chunks until every streamed input is complete.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MaterializeStreamRequest {
+    /// Which part.
+    #[prost(oneof = "materialize_stream_request::Part", tags = "1, 2")]
+    pub part: ::core::option::Option<materialize_stream_request::Part>,
+}
+/// Nested message and enum types in `MaterializeStreamRequest`.
+pub mod materialize_stream_request {
+    /// Which part.
+    #[derive(serde::Serialize)]
+    #[serde(rename_all = "snake_case")]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Part {
+        /// What to do; once, and before all chunks.
+        #[prost(message, tag = "1")]
+        Start(super::StreamStart),
+        /// A piece of an input.
+        #[prost(message, tag = "2")]
+        Chunk(super::InputChunk),
+    }
+}
+/// What to do with the chunks that follow.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StreamStart {
+    /// The run. Inputs that are not streamed are read from their paths.
+    #[prost(message, optional, tag = "1")]
+    pub request: ::core::option::Option<MaterializeRequest>,
+    /// The inputs that follow in chunks, one to four.
+    #[prost(message, repeated, tag = "2")]
+    pub inputs: ::prost::alloc::vec::Vec<StreamedInput>,
+    /// How the scores come back.
+    #[prost(enumeration = "Delivery", tag = "3")]
+    #[serde(serialize_with = "super::json::delivery")]
+    pub delivery: i32,
+}
+/// An input that follows in chunks.
+#[derive(serde::Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StreamedInput {
+    /// Which input; in place of the component's path for it.
+    #[prost(enumeration = "Input", tag = "1")]
+    #[serde(serialize_with = "super::json::input")]
+    pub input: i32,
+    /// What the chunks hold.
+    #[prost(enumeration = "StreamedFormat", tag = "2")]
+    #[serde(serialize_with = "super::json::streamed_format")]
+    pub format: i32,
+}
+/// A piece of an input, of any size that fits into a message; 1 MiB is a good one.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InputChunk {
+    /// Which input.
+    #[prost(enumeration = "Input", tag = "1")]
+    #[serde(serialize_with = "super::json::input")]
+    pub input: i32,
+    /// The next bytes of it. Pieces need not end where Arrow's messages do.
+    #[prost(bytes = "vec", tag = "2")]
+    #[serde(skip)]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+    /// True in the last piece of the input, which may be empty.
+    #[prost(bool, tag = "3")]
+    pub last: bool,
+}
+/// One event of a run whose inputs were streamed.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MaterializeStreamResponse {
+    /// What happened.
+    #[prost(oneof = "materialize_stream_response::Event", tags = "1, 2, 3, 4, 5")]
+    pub event: ::core::option::Option<materialize_stream_response::Event>,
+}
+/// Nested message and enum types in `MaterializeStreamResponse`.
+pub mod materialize_stream_response {
+    /// What happened.
+    #[derive(serde::Serialize)]
+    #[serde(rename_all = "snake_case")]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Event {
+        /// The run got on. Progress is left out when the caller reads too slowly.
+        #[prost(message, tag = "1")]
+        Progress(super::Progress),
+        /// Something is not as it should be, though no error; the report has it again.
+        #[prost(message, tag = "2")]
+        Warning(super::Warning),
+        /// The run is done: always the last event, and there is none when the call fails.
+        #[prost(message, tag = "3")]
+        Result(super::MaterializeResult),
+        /// A line for the orchestrator's log. Lines are left out when the caller reads too slowly.
+        #[prost(message, tag = "4")]
+        Log(super::LogLine),
+        /// The next piece of the scores, an Arrow IPC stream; the pieces come in order and before the result.
+        #[prost(message, tag = "5")]
+        Chunk(super::OutputChunk),
+    }
+}
+/// A piece of the scores.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OutputChunk {
+    /// The next bytes of the Arrow IPC stream, up to 1 MiB.
+    #[prost(bytes = "vec", tag = "1")]
+    #[serde(skip)]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+}
+/// What the chunks of an input hold, put together.
+#[derive(serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum StreamedFormat {
+    /// Not said; taken for an Arrow IPC stream.
+    Unspecified = 0,
+    /// An Arrow IPC stream, with its end-of-stream mark or without; its buffers may be compressed.
+    ArrowStream = 1,
+    /// A Parquet file.
+    Parquet = 2,
+}
+impl StreamedFormat {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "STREAMED_FORMAT_UNSPECIFIED",
+            Self::ArrowStream => "STREAMED_FORMAT_ARROW_STREAM",
+            Self::Parquet => "STREAMED_FORMAT_PARQUET",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STREAMED_FORMAT_UNSPECIFIED" => Some(Self::Unspecified),
+            "STREAMED_FORMAT_ARROW_STREAM" => Some(Self::ArrowStream),
+            "STREAMED_FORMAT_PARQUET" => Some(Self::Parquet),
+            _ => None,
+        }
+    }
+}
+/// How the scores come back.
+#[derive(serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Delivery {
+    /// Not said; taken for publishing.
+    Unspecified = 0,
+    /// They are published at the output's path.
+    Publish = 1,
+    /// They are sent back as an Arrow IPC stream, and published nowhere.
+    Stream = 2,
+    /// They are published, and then sent back as well.
+    PublishAndStream = 3,
+}
+impl Delivery {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DELIVERY_UNSPECIFIED",
+            Self::Publish => "DELIVERY_PUBLISH",
+            Self::Stream => "DELIVERY_STREAM",
+            Self::PublishAndStream => "DELIVERY_PUBLISH_AND_STREAM",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DELIVERY_UNSPECIFIED" => Some(Self::Unspecified),
+            "DELIVERY_PUBLISH" => Some(Self::Publish),
+            "DELIVERY_STREAM" => Some(Self::Stream),
+            "DELIVERY_PUBLISH_AND_STREAM" => Some(Self::PublishAndStream),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod customer_health_service_client {
@@ -1133,6 +1587,39 @@ pub mod customer_health_service_client {
                     ),
                 );
             self.inner.unary(req, path, codec).await
+        }
+        /// The same with inputs that come along: the request first, then the tables in chunks, interleaved as the caller likes. The
+        /// scores are published, sent back in chunks, or both. Progress comes once all inputs are there.
+        pub async fn materialize_stream(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<
+                Message = super::MaterializeStreamRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::MaterializeStreamResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/customer_health.v1.CustomerHealthService/MaterializeStream",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "customer_health.v1.CustomerHealthService",
+                        "MaterializeStream",
+                    ),
+                );
+            self.inner.streaming(req, path, codec).await
         }
         /// Checks a component without running it. Its problems are the answer and no error of the call.
         pub async fn validate_component(
@@ -1294,6 +1781,24 @@ pub mod customer_health_service_server {
             request: tonic::Request<super::MaterializeSyncRequest>,
         ) -> std::result::Result<
             tonic::Response<super::MaterializeSyncResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the MaterializeStream method.
+        type MaterializeStreamStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<
+                    super::MaterializeStreamResponse,
+                    tonic::Status,
+                >,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The same with inputs that come along: the request first, then the tables in chunks, interleaved as the caller likes. The
+        /// scores are published, sent back in chunks, or both. Progress comes once all inputs are there.
+        async fn materialize_stream(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::MaterializeStreamRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<Self::MaterializeStreamStream>,
             tonic::Status,
         >;
         /// Checks a component without running it. Its problems are the answer and no error of the call.
@@ -1499,6 +2004,58 @@ pub mod customer_health_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/customer_health.v1.CustomerHealthService/MaterializeStream" => {
+                    #[allow(non_camel_case_types)]
+                    struct MaterializeStreamSvc<T: CustomerHealthService>(pub Arc<T>);
+                    impl<
+                        T: CustomerHealthService,
+                    > tonic::server::StreamingService<super::MaterializeStreamRequest>
+                    for MaterializeStreamSvc<T> {
+                        type Response = super::MaterializeStreamResponse;
+                        type ResponseStream = T::MaterializeStreamStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::MaterializeStreamRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CustomerHealthService>::materialize_stream(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MaterializeStreamSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

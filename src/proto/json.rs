@@ -3,7 +3,7 @@
 use prost_types::{Duration, Timestamp};
 use serde::{Serialize, Serializer};
 
-use super::{FieldOrigin, Input, Stage};
+use super::{CheckSeverity, Delivery, FieldOrigin, Input, Stage, StreamedFormat, Table};
 
 /// `INPUT_USAGE` as `usage`; a number that this version does not know stays a number.
 fn short<S: Serializer>(name: Option<&str>, prefix: &str, number: i32, serializer: S) -> Result<S::Ok, S::Error> {
@@ -23,6 +23,22 @@ pub(super) fn stage<S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, 
 
 pub(super) fn field_origin<S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
     short(FieldOrigin::try_from(*value).ok().map(|v| v.as_str_name()), "FIELD_ORIGIN_", *value, serializer)
+}
+
+pub(super) fn table<S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
+    short(Table::try_from(*value).ok().map(|v| v.as_str_name()), "TABLE_", *value, serializer)
+}
+
+pub(super) fn check_severity<S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
+    short(CheckSeverity::try_from(*value).ok().map(|v| v.as_str_name()), "CHECK_SEVERITY_", *value, serializer)
+}
+
+pub(super) fn streamed_format<S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
+    short(StreamedFormat::try_from(*value).ok().map(|v| v.as_str_name()), "STREAMED_FORMAT_", *value, serializer)
+}
+
+pub(super) fn delivery<S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
+    short(Delivery::try_from(*value).ok().map(|v| v.as_str_name()), "DELIVERY_", *value, serializer)
 }
 
 pub(super) fn timestamp<S: Serializer>(value: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {

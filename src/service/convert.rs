@@ -1,9 +1,12 @@
 //! From domain to wire: the small things that several answers share; pure.
 
+use arrow::datatypes::SchemaRef;
+use arrow::ipc::writer::StreamWriter;
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
+use url::Url;
 
-use crate::component::Asset;
+use crate::component::{Asset, FanOut};
 use crate::engine::{self, FieldOrigin};
 use crate::proto;
 use crate::scorecard::InputName;
@@ -29,6 +32,54 @@ pub fn asset(asset: &Asset) -> proto::Asset {
     }
 }
 
+/// A table that was written, or would be.
+pub fn output(output: engine::OutputReport) -> proto::OutputReport {
+    let columns = output.columns();
+    proto::OutputReport {
+        table: table(output.fan_out).into(),
+        asset_name: output.asset_name,
+        uri: uri(&output.path),
+        path: output.path,
+        rows: output.rows,
+        bytes: output.bytes,
+        columns: columns.into_iter().map(column).collect(),
+        arrow_schema: schema(&output.schema),
+        lineage: output.lineage.into_iter().map(lineage).collect(),
+    }
+}
+
+/// A table that a run writes.
+pub fn table(fan_out: Option<FanOut>) -> proto::Table {
+    match fan_out {
+        None => proto::Table::Scores,
+        Some(FanOut::ChurnRisk) => proto::Table::ChurnRisk,
+        Some(FanOut::Expansion) => proto::Table::Expansion,
+    }
+}
+
+fn lineage(lineage: engine::ColumnLineage) -> proto::ColumnLineage {
+    let source = |source: engine::SourceColumn| proto::SourceColumn {
+        input: input(source.input).into(),
+        asset_key: source.asset_key.unwrap_or_default(),
+        column: source.column,
+    };
+    proto::ColumnLineage { column: lineage.column, sources: lineage.sources.into_iter().map(source).collect() }
+}
+
+/// A path as a URI; a URI stays what it is.
+fn uri(path: &str) -> String {
+    if path.is_empty() || path.contains("://") {
+        return path.to_owned();
+    }
+    std::path::absolute(path).ok().and_then(|path| Url::from_file_path(path).ok()).map(String::from).unwrap_or_default()
+}
+
+/// A schema as the message that an Arrow IPC stream begins with.
+fn schema(schema: &SchemaRef) -> Vec<u8> {
+    // Writing into memory does not fail; without its schema the table is still described by its columns.
+    StreamWriter::try_new(Vec::new(), schema).map(|writer| writer.get_ref().clone()).unwrap_or_default()
+}
+
 /// A column of the table.
 pub fn column(column: engine::ColumnReport) -> proto::ColumnReport {
     proto::ColumnReport { name: column.name, data_type: column.data_type, nullable: column.nullable }
@@ -52,6 +103,7 @@ pub fn stage(stage: engine::Stage) -> proto::Stage {
         engine::Stage::Population => proto::Stage::Population,
         engine::Stage::Score => proto::Stage::Score,
         engine::Stage::Publish => proto::Stage::Publish,
+        engine::Stage::Check => proto::Stage::Check,
     }
 }
 

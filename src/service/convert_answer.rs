@@ -1,6 +1,6 @@
 //! From domain to wire: answers about a component, a scorecard or a customer; pure.
 
-use super::convert::{asset, column, input, origin};
+use super::convert::{asset, column, input, origin, output};
 use crate::component::spec::ScorecardSpec;
 use crate::component::{Component, Problem};
 use crate::engine::{self, Description, Explanation};
@@ -58,6 +58,8 @@ pub fn description(component: &Component, description: Description) -> proto::De
         churn_risk_threshold: card.churn_risk_threshold,
         expansion_opportunity_threshold: card.expansion_opportunity_threshold,
         warnings: description.warnings,
+        outputs: description.outputs.into_iter().map(output).collect(),
+        config_hash: component.config_hash().to_owned(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! From domain to wire: what a run tells while it works, and what it did; pure.
 
-use super::convert::{self, column, input, origin, stage, timestamp};
+use chrono::Utc;
+
+use super::convert::{self, input, origin, output, stage, timestamp};
 use crate::component::Asset;
 use crate::engine::{self, Event, RunReport};
 use crate::proto;
@@ -12,19 +14,23 @@ pub fn event(event: Event, stage: engine::Stage) -> proto::MaterializeResponse {
         Event::Started(stage) => Wire::Progress(proto::Progress { stage: convert::stage(stage).into(), rows: 0 }),
         Event::Rows(rows) => Wire::Progress(proto::Progress { stage: convert::stage(stage).into(), rows }),
         Event::Warning(message) => Wire::Warning(proto::Warning { message }),
+        Event::Log(message) => Wire::Log(proto::LogLine { time: Some(timestamp(Utc::now())), message }),
     };
     proto::MaterializeResponse { event: Some(event) }
 }
 
 /// The last event of a run that went well.
 pub fn result(asset: &Asset, report: RunReport) -> proto::MaterializeResponse {
-    let result = proto::MaterializeResult { asset: Some(convert::asset(asset)), report: Some(self::report(report)) };
+    let outputs = outputs(&report);
+    let result =
+        proto::MaterializeResult { asset: Some(convert::asset(asset)), report: Some(self::report(report)), outputs };
     proto::MaterializeResponse { event: Some(proto::materialize_response::Event::Result(result)) }
 }
 
 /// A run that went well, in short.
 pub fn summary(report: RunReport) -> proto::MaterializeSyncResponse {
     proto::MaterializeSyncResponse {
+        outputs: outputs(&report),
         run_id: report.run_id,
         asset_name: report.asset_name,
         scorecard_name: report.scorecard_name,
@@ -41,6 +47,10 @@ pub fn summary(report: RunReport) -> proto::MaterializeSyncResponse {
         churn_risks: report.churn_risks,
         expansion_opportunities: report.expansion_opportunities,
         warnings: report.warnings,
+        partition_key: report.partition_key.unwrap_or_default(),
+        data_version: report.data_version,
+        config_hash: report.config_hash,
+        checks: report.checks.into_iter().map(check).collect(),
     }
 }
 
@@ -69,16 +79,32 @@ fn report(report: RunReport) -> proto::RunReport {
         warnings: report.warnings,
         hints: report.hints,
         stages: report.stages.into_iter().map(stage_report).collect(),
+        partition_key: report.partition_key.unwrap_or_default(),
+        tags: report.tags,
+        data_version: report.data_version,
+        config_hash: report.config_hash,
+        checks: report.checks.into_iter().map(check).collect(),
+        preview_json: report.preview.unwrap_or_default(),
     }
 }
 
-fn output(output: engine::OutputReport) -> proto::OutputReport {
-    proto::OutputReport {
-        path: output.path,
-        rows: output.rows,
-        bytes: output.bytes,
-        columns: output.columns.into_iter().map(column).collect(),
+fn check(check: engine::Check) -> proto::Check {
+    let severity = match check.severity {
+        engine::Severity::Warn => proto::CheckSeverity::Warn,
+        engine::Severity::Error => proto::CheckSeverity::Error,
+    };
+    proto::Check {
+        name: check.name.to_owned(),
+        passed: check.passed,
+        severity: severity.into(),
+        description: check.description,
+        facts: check.facts,
     }
+}
+
+/// All tables of a run, the scores first.
+fn outputs(report: &RunReport) -> Vec<proto::OutputReport> {
+    std::iter::once(&report.output).chain(&report.fan_out).cloned().map(output).collect()
 }
 
 fn input_report(report: engine::InputReport) -> proto::InputReport {
@@ -137,6 +163,20 @@ fn stage_report(report: engine::StageReport) -> proto::StageReport {
     // A stage of 292 billion years is out of range for the wire, and for us.
     let elapsed = prost_types::Duration::try_from(report.elapsed).ok();
     proto::StageReport { stage: stage(report.stage).into(), elapsed }
+}
+
+impl From<proto::MaterializeResponse> for proto::MaterializeStreamResponse {
+    fn from(response: proto::MaterializeResponse) -> Self {
+        use proto::materialize_response::Event as Plain;
+        use proto::materialize_stream_response::Event as Streamed;
+        let event = response.event.map(|event| match event {
+            Plain::Progress(progress) => Streamed::Progress(progress),
+            Plain::Warning(warning) => Streamed::Warning(warning),
+            Plain::Result(result) => Streamed::Result(result),
+            Plain::Log(line) => Streamed::Log(line),
+        });
+        Self { event }
+    }
 }
 
 #[cfg(test)]

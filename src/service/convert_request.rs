@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 
-use crate::component::{Overrides, Recipe};
+use crate::component::{FanOut, InputOverride, Overrides, Recipe};
 use crate::engine::RunRequest;
 use crate::error::ErrorKind;
 use crate::proto;
@@ -14,6 +14,15 @@ use crate::scorecard::InputName;
 
 /// Longest run id, in bytes: it goes into file metadata and log lines.
 const MAX_RUN_ID: usize = 200;
+
+/// Most tags of a request: they go into file metadata.
+const MAX_TAGS: usize = 64;
+
+/// Longest tag with its name, in bytes.
+const MAX_TAG: usize = 1_000;
+
+/// Most rows of a preview.
+const MAX_PREVIEW: u32 = 100;
 
 /// What is wrong with a request, before its component is looked at.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +57,24 @@ pub enum RequestError {
          hint: give each run an id of its own, and the same id only to repeat the same request"
     )]
     RunIdTaken(String),
+    /// The partition key cannot be used.
+    #[error("partition_key cannot be used\nhint: give up to {MAX_RUN_ID} bytes without control characters")]
+    PartitionKey,
+    /// There are too many tags, or one is too long.
+    #[error("tags cannot be used\nhint: give up to {MAX_TAGS}, of up to {MAX_TAG} bytes each with their names")]
+    Tags,
+    /// An override of an output names none beside the scores.
+    #[error(
+        "outputs[{0}].table is {1}, which names no table beside the scores\n\
+         hint: expected TABLE_CHURN_RISK or TABLE_EXPANSION; the scores go to `output`"
+    )]
+    UnknownTable(usize, i32),
+    /// An override of an output has no path, or there are two for one table.
+    #[error("outputs[{0}] cannot be used\nhint: give each table one path")]
+    Output(usize),
+    /// More rows are asked for than a preview shows.
+    #[error("preview_rows is {0}\nhint: ask for up to {MAX_PREVIEW}; the table has the rest")]
+    Preview(u32),
     /// There is no customer to explain.
     #[error("the request names no customer\nhint: set customer_id to a value of the column customer_id")]
     NoCustomer,
@@ -68,6 +95,11 @@ impl RequestError {
             Self::InputTwice(_) => "inputs".to_owned(),
             Self::AsOf => "as_of".to_owned(),
             Self::RunId | Self::RunIdTaken(_) => "run_id".to_owned(),
+            Self::PartitionKey => "partition_key".to_owned(),
+            Self::Tags => "tags".to_owned(),
+            Self::UnknownTable(at, _) => format!("outputs[{at}].table"),
+            Self::Output(at) => format!("outputs[{at}]"),
+            Self::Preview(_) => "preview_rows".to_owned(),
             Self::NoCustomer => "customer_id".to_owned(),
         }
     }
@@ -76,15 +108,37 @@ impl RequestError {
 /// Takes a request apart into what the component and the run are made from.
 pub fn request(request: proto::MaterializeRequest) -> Result<(Recipe, RunRequest), RequestError> {
     let as_of = as_of(request.as_of)?;
-    if request.run_id.len() > MAX_RUN_ID || request.run_id.chars().any(char::is_control) {
+    let is_name = |text: &str| text.len() <= MAX_RUN_ID && !text.chars().any(char::is_control);
+    if !is_name(&request.run_id) {
         return Err(RequestError::RunId);
     }
-    let mut run = RunRequest { as_of, ..RunRequest::new() };
+    if !is_name(&request.partition_key) {
+        return Err(RequestError::PartitionKey);
+    }
+    if request.tags.len() > MAX_TAGS || request.tags.iter().any(|(name, value)| name.len() + value.len() > MAX_TAG) {
+        return Err(RequestError::Tags);
+    }
+    if request.preview_rows > MAX_PREVIEW {
+        return Err(RequestError::Preview(request.preview_rows));
+    }
+    let mut run = RunRequest {
+        as_of,
+        partition_key: given(request.partition_key),
+        tags: request.tags,
+        checks: request.run_checks,
+        preview_rows: request.preview_rows as usize,
+        ..RunRequest::new()
+    };
     if !request.run_id.is_empty() {
         run.run_id = request.run_id;
     }
-    let output = Some(request.output).filter(|path| !path.is_empty());
-    let overrides = Overrides { inputs: overridden_inputs(request.inputs)?, output };
+    let overrides = Overrides {
+        inputs: overridden_inputs(request.inputs)?,
+        output: given(request.output),
+        fan_out: overridden_outputs(request.outputs)?,
+        history: given(request.history),
+        analysis_period_days: request.analysis_period_days,
+    };
     Ok((overridden(request.component.ok_or(RequestError::NoComponent)?, overrides)?, run))
 }
 
@@ -93,7 +147,7 @@ pub fn recipe(
     component: Option<proto::ComponentSource>,
     inputs: Vec<proto::InputOverride>,
 ) -> Result<Recipe, RequestError> {
-    let overrides = Overrides { inputs: overridden_inputs(inputs)?, output: None };
+    let overrides = Overrides { inputs: overridden_inputs(inputs)?, ..Overrides::default() };
     overridden(component.ok_or(RequestError::NoComponent)?, overrides)
 }
 
@@ -109,8 +163,20 @@ pub fn explain(request: proto::ExplainCustomerRequest) -> Result<(Recipe, RunReq
 /// A request for a summary asks for the same run as one for a stream.
 impl From<proto::MaterializeSyncRequest> for proto::MaterializeRequest {
     fn from(request: proto::MaterializeSyncRequest) -> Self {
-        let proto::MaterializeSyncRequest { component, inputs, output, as_of, run_id } = request;
-        Self { component, inputs, output, as_of, run_id }
+        Self {
+            component: request.component,
+            inputs: request.inputs,
+            output: request.output,
+            as_of: request.as_of,
+            run_id: request.run_id,
+            partition_key: request.partition_key,
+            tags: request.tags,
+            history: request.history,
+            analysis_period_days: request.analysis_period_days,
+            outputs: request.outputs,
+            run_checks: request.run_checks,
+            preview_rows: request.preview_rows,
+        }
     }
 }
 
@@ -119,7 +185,10 @@ fn as_of(time: Option<Timestamp>) -> Result<Option<DateTime<Utc>>, RequestError>
 }
 
 fn overridden(component: proto::ComponentSource, overrides: Overrides) -> Result<Recipe, RequestError> {
-    let proto::component_source::Source::Text(text) = component.source.ok_or(RequestError::NoComponent)?;
+    // A named one has become its text before.
+    let Some(proto::component_source::Source::Text(text)) = component.source else {
+        return Err(RequestError::NoComponent);
+    };
     let base_dir = PathBuf::from(&component.base_dir);
     if !base_dir.is_absolute() {
         return Err(RequestError::RelativeBaseDir(component.base_dir));
@@ -128,21 +197,50 @@ fn overridden(component: proto::ComponentSource, overrides: Overrides) -> Result
     Ok(Recipe { file, text, base_dir, variables: component.variables.into_iter().collect(), overrides })
 }
 
-fn overridden_inputs(inputs: Vec<proto::InputOverride>) -> Result<BTreeMap<InputName, String>, RequestError> {
+fn overridden_inputs(inputs: Vec<proto::InputOverride>) -> Result<BTreeMap<InputName, InputOverride>, RequestError> {
     let mut found = BTreeMap::new();
     for (at, input) in inputs.into_iter().enumerate() {
-        let name = match proto::Input::try_from(input.input) {
-            Ok(proto::Input::Customer) => InputName::Customer,
-            Ok(proto::Input::Subscription) => InputName::Subscription,
-            Ok(proto::Input::Usage) => InputName::Usage,
-            Ok(proto::Input::Support) => InputName::Support,
-            Ok(proto::Input::Unspecified) | Err(_) => return Err(RequestError::UnknownInput(at, input.input)),
-        };
-        if found.insert(name, input.path).is_some() {
+        let name = input_name(input.input).ok_or(RequestError::UnknownInput(at, input.input))?;
+        let own = InputOverride { path: given(input.path), format: None, filter: given(input.r#where) };
+        if found.insert(name, own).is_some() {
             return Err(RequestError::InputTwice(name));
         }
     }
     Ok(found)
+}
+
+fn overridden_outputs(outputs: Vec<proto::OutputOverride>) -> Result<BTreeMap<FanOut, String>, RequestError> {
+    let mut found = BTreeMap::new();
+    for (at, output) in outputs.into_iter().enumerate() {
+        let table = match proto::Table::try_from(output.table) {
+            Ok(proto::Table::ChurnRisk) => FanOut::ChurnRisk,
+            Ok(proto::Table::Expansion) => FanOut::Expansion,
+            Ok(proto::Table::Unspecified | proto::Table::Scores) | Err(_) => {
+                return Err(RequestError::UnknownTable(at, output.table));
+            }
+        };
+        let path = given(output.path).ok_or(RequestError::Output(at))?;
+        if found.insert(table, path).is_some() {
+            return Err(RequestError::Output(at));
+        }
+    }
+    Ok(found)
+}
+
+/// The input of a wire value, where it names one.
+pub fn input_name(input: i32) -> Option<InputName> {
+    match proto::Input::try_from(input) {
+        Ok(proto::Input::Customer) => Some(InputName::Customer),
+        Ok(proto::Input::Subscription) => Some(InputName::Subscription),
+        Ok(proto::Input::Usage) => Some(InputName::Usage),
+        Ok(proto::Input::Support) => Some(InputName::Support),
+        Ok(proto::Input::Unspecified) | Err(_) => None,
+    }
+}
+
+/// A text, where there is one: the wire cannot tell an empty text from none.
+fn given(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 fn from_timestamp(time: Timestamp) -> Option<DateTime<Utc>> {
@@ -162,7 +260,8 @@ mod tests {
         let source = proto::component_source::Source::Text("inputs: {usage: u.parquet}".to_owned());
         let component =
             proto::ComponentSource { source: Some(source), base_dir: "/data".to_owned(), ..Default::default() };
-        let inputs = vec![proto::InputOverride { input: proto::Input::Usage.into(), path: "v.parquet".to_owned() }];
+        let path = "v.parquet".to_owned();
+        let inputs = vec![proto::InputOverride { input: proto::Input::Usage.into(), path, ..Default::default() }];
         proto::MaterializeRequest { component: Some(component), inputs, ..Default::default() }
     }
 
@@ -172,7 +271,7 @@ mod tests {
         let (recipe, run) = request(proto::MaterializeRequest { as_of, run_id: "r-1".to_owned(), ..asked() }).unwrap();
         assert_eq!(recipe.file, "component.yaml");
         assert_eq!(recipe.base_dir, PathBuf::from("/data"));
-        assert_eq!(recipe.overrides.inputs[&InputName::Usage], "v.parquet");
+        assert_eq!(recipe.overrides.inputs[&InputName::Usage], InputOverride::path("v.parquet"));
         assert_eq!(recipe.overrides.output, None);
         assert_eq!(run.run_id, "r-1");
         assert_eq!(run.as_of.unwrap().to_rfc3339(), "2025-06-30T00:00:00+00:00");
@@ -200,6 +299,16 @@ mod tests {
         assert_eq!(wrong(|r| r.run_id = "a\nb".to_owned()), RequestError::RunId);
         assert_eq!(wrong(|r| r.run_id = "x".repeat(201)), RequestError::RunId);
         assert_eq!(wrong(|r| r.inputs[0].input = 0).field(), "inputs[0].input");
+        assert_eq!(wrong(|r| r.partition_key = "a\nb".to_owned()), RequestError::PartitionKey);
+        assert_eq!(wrong(|r| r.tags.extend([("a".to_owned(), "x".repeat(1_000))])), RequestError::Tags);
+        assert_eq!(wrong(|r| r.preview_rows = 101), RequestError::Preview(101));
+        let output =
+            |table: proto::Table, path: &str| proto::OutputOverride { table: table.into(), path: path.to_owned() };
+        let mut message = asked();
+        message.outputs = vec![output(proto::Table::Scores, "a")];
+        assert_eq!(request(message.clone()).unwrap_err(), RequestError::UnknownTable(0, 1));
+        message.outputs = vec![output(proto::Table::ChurnRisk, "a"), output(proto::Table::ChurnRisk, "b")];
+        assert_eq!(request(message).unwrap_err(), RequestError::Output(1));
         assert_eq!(explain(proto::ExplainCustomerRequest::default()).unwrap_err(), RequestError::NoCustomer);
     }
 }

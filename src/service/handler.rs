@@ -5,49 +5,117 @@ use std::sync::Arc;
 use prost::Message;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
-use super::runs::{Runs, Work};
-use super::status::{of_engine, of_request, of_run};
-use super::stream::{Reply, WAITING_EVENTS, deadline, deliver, observer};
+use super::catalog::Catalog;
+use super::delivery::{self, DeliveryError};
+use super::runs::{Job, Runs, Work};
+use super::status::{late, of_catalog, of_engine, of_request, of_run, of_upload};
+use super::stream::{Reply, WAITING_EVENTS, deadline, deliver, observer, passed};
+use super::upload::{Room, Upload};
 use super::{convert_answer, convert_report, convert_request};
 use crate::component::Recipe;
 use crate::engine::{Engine, Observer, no_observer};
 use crate::error::ErrorKind;
 use crate::proto::customer_health_service_server::CustomerHealthService;
 use crate::proto::{
-    DescribeComponentRequest, DescribeComponentResponse, ExplainCustomerRequest, ExplainCustomerResponse,
-    ListScorecardsRequest, ListScorecardsResponse, MaterializeRequest, MaterializeSyncRequest, MaterializeSyncResponse,
+    ComponentSource, Delivery, DescribeComponentRequest, DescribeComponentResponse, ExplainCustomerRequest,
+    ExplainCustomerResponse, ListScorecardsRequest, ListScorecardsResponse, MaterializeRequest, MaterializeResponse,
+    MaterializeStreamRequest, MaterializeStreamResponse, MaterializeSyncRequest, MaterializeSyncResponse, StreamStart,
     ValidateComponentRequest, ValidateComponentResponse,
 };
 
 /// The service's calls, on one engine.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Handler {
     runs: Arc<Runs>,
+    catalog: Arc<Catalog>,
+    room: Arc<Room>,
 }
 
+/// Name of the table in a call's own folder, where it is only sent back.
+const UNPUBLISHED: &str = "scores.parquet";
+
 impl Handler {
-    /// Calls that share these runs.
-    pub fn new(runs: Runs) -> Self {
-        Self { runs: Arc::new(runs) }
+    /// Calls that share these runs, components, and this room for uploads.
+    pub fn new(runs: Runs, catalog: Arc<Catalog>, room: Room) -> Self {
+        Self { runs: Arc::new(runs), catalog, room: Arc::new(room) }
     }
 
     fn engine(&self) -> &Engine {
         self.runs.engine()
     }
 
+    /// The component's text, where the request names one of the server's own.
+    fn resolve(&self, component: Option<ComponentSource>) -> Result<Option<ComponentSource>, Status> {
+        component.map(|source| self.catalog.resolve(source)).transpose().map_err(|error| of_catalog(&error))
+    }
+
     /// Starts the run that is asked for, or joins the one that has its id.
-    async fn run(&self, request: MaterializeRequest, observer: &Observer) -> Result<Work, Status> {
-        // Without the id, so that one that the server made up can be asked for again.
-        let anonymous = MaterializeRequest { run_id: String::new(), ..request.clone() };
-        let asked = blake3::hash(&anonymous.encode_to_vec());
+    async fn run(&self, mut request: MaterializeRequest, observer: &Observer) -> Result<Work, Status> {
+        request.component = self.resolve(request.component)?;
+        let asked = hash(&request);
         let (recipe, run) = convert_request::request(request).map_err(|error| of_request(&error))?;
         if let Some(work) = self.runs.join(&run.run_id, asked, observer).map_err(|error| of_run(&error))? {
             return Ok(work);
         }
-        let component = self.engine().component(&recipe).await.map_err(|error| of_engine(&error))?;
-        self.runs.start(component, run, asked, observer).map_err(|error| of_run(&error))
+        let engine = self.engine().clone();
+        let component = engine.component(&recipe).await.map_err(|error| of_engine(&error))?;
+        let job = Job { component, run, asked, engine, upload: None, published: true };
+        self.runs.start(job, observer).map_err(|error| of_run(&error))
+    }
+
+    /// The same with inputs that came along.
+    async fn run_upload(&self, start: StreamStart, upload: Upload, observer: &Observer) -> Result<Work, Status> {
+        let published = !matches!(start.delivery(), Delivery::Stream);
+        let mut request = start.request.unwrap_or_default();
+        request.component = self.resolve(request.component)?;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(hash(&request).as_bytes()).update(upload.hash().as_bytes()).update(&[u8::from(published)]);
+        let asked = hasher.finalize();
+        let (mut recipe, run) = convert_request::request(request).map_err(|error| of_request(&error))?;
+        if let Some(work) = self.runs.join(&run.run_id, asked, observer).map_err(|error| of_run(&error))? {
+            return Ok(work);
+        }
+        for (name, received) in upload.inputs() {
+            let own = recipe.overrides.inputs.entry(name).or_default();
+            (own.path, own.format) = (received.path, received.format);
+        }
+        if !published {
+            recipe.overrides.output = Some(upload.folder().join(UNPUBLISHED).display().to_string());
+        }
+        let engine = self.engine().with_root(upload.folder()).map_err(|error| of_engine(&error))?;
+        let component = engine.component(&recipe).await.map_err(|error| of_engine(&error))?;
+        let job = Job { component, run, asked, engine, upload: Some(Arc::new(upload)), published };
+        self.runs.start(job, observer).map_err(|error| of_run(&error))
+    }
+
+    /// Receives, runs and sends back.
+    async fn stream(
+        self,
+        parts: Streaming<MaterializeStreamRequest>,
+        sender: &mpsc::Sender<Reply<MaterializeStreamResponse>>,
+    ) -> Result<Option<MaterializeStreamResponse>, Status> {
+        let received = Upload::receive(parts, &self.room, self.engine()).await;
+        let (start, upload) = received.map_err(|error| of_upload(&error))?;
+        let sent_back = matches!(start.delivery(), Delivery::Stream | Delivery::PublishAndStream);
+        let work = self.run_upload(start, upload, &observer(sender.clone())).await?;
+        let finished = work.await.map_err(|error| of_run(&error))?;
+        if sent_back {
+            let (path, engine) = match &finished.upload {
+                Some(upload) => {
+                    let engine = self.engine().with_root(upload.folder()).map_err(|error| of_engine(&error))?;
+                    (upload.folder().join(UNPUBLISHED).display().to_string(), engine)
+                }
+                None => (finished.report.output.path.clone(), self.engine().clone()),
+            };
+            match delivery::send(&path, &engine, sender).await {
+                Ok(()) => {}
+                Err(DeliveryError::Gone) => return Ok(None),
+                Err(DeliveryError::Engine(error)) => return Err(of_engine(&error)),
+            }
+        }
+        Ok(Some(convert_report::result(&finished.asset, finished.report.clone()).into()))
     }
 
     /// What is wrong with a component and its inputs, or that nothing is.
@@ -71,7 +139,8 @@ impl Handler {
 
 #[tonic::async_trait]
 impl CustomerHealthService for Handler {
-    type MaterializeStream = ReceiverStream<Reply>;
+    type MaterializeStream = ReceiverStream<Reply<MaterializeResponse>>;
+    type MaterializeStreamStream = ReceiverStream<Reply<MaterializeStreamResponse>>;
 
     async fn materialize(
         &self,
@@ -94,12 +163,33 @@ impl CustomerHealthService for Handler {
         Ok(Response::new(convert_report::summary(finished.report.clone())))
     }
 
+    async fn materialize_stream(
+        &self,
+        request: Request<Streaming<MaterializeStreamRequest>>,
+    ) -> Result<Response<Self::MaterializeStreamStream>, Status> {
+        let deadline = deadline(request.metadata());
+        let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
+        let (handler, parts) = (self.clone(), request.into_inner());
+        tokio::spawn(async move {
+            let last = tokio::select! {
+                () = sender.closed() => return,
+                () = passed(deadline) => Err(late()),
+                outcome = handler.stream(parts, &sender) => outcome,
+            };
+            if let Some(last) = last.transpose() {
+                // Fails only where the caller is gone, who then needs no answer.
+                let _ = sender.send(last).await;
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
     async fn validate_component(
         &self,
         request: Request<ValidateComponentRequest>,
     ) -> Result<Response<ValidateComponentResponse>, Status> {
         let ValidateComponentRequest { component, inputs } = request.into_inner();
-        let recipe = convert_request::recipe(component, inputs).map_err(|error| of_request(&error))?;
+        let recipe = convert_request::recipe(self.resolve(component)?, inputs).map_err(|error| of_request(&error))?;
         Ok(Response::new(self.validate(&recipe).await?))
     }
 
@@ -108,7 +198,7 @@ impl CustomerHealthService for Handler {
         request: Request<DescribeComponentRequest>,
     ) -> Result<Response<DescribeComponentResponse>, Status> {
         let DescribeComponentRequest { component, inputs } = request.into_inner();
-        let recipe = convert_request::recipe(component, inputs).map_err(|error| of_request(&error))?;
+        let recipe = convert_request::recipe(self.resolve(component)?, inputs).map_err(|error| of_request(&error))?;
         let component = self.engine().component(&recipe).await.map_err(|error| of_engine(&error))?;
         let description = self.engine().describe(&component).await.map_err(|error| of_engine(&error))?;
         Ok(Response::new(convert_answer::description(&component, description)))
@@ -118,8 +208,9 @@ impl CustomerHealthService for Handler {
         &self,
         request: Request<ExplainCustomerRequest>,
     ) -> Result<Response<ExplainCustomerResponse>, Status> {
-        let (recipe, run, customer) =
-            convert_request::explain(request.into_inner()).map_err(|error| of_request(&error))?;
+        let mut request = request.into_inner();
+        request.component = self.resolve(request.component)?;
+        let (recipe, run, customer) = convert_request::explain(request).map_err(|error| of_request(&error))?;
         let component = self.engine().component(&recipe).await.map_err(|error| of_engine(&error))?;
         let admission = self.runs.admission();
         let place = admission.enter().map_err(|error| of_run(&error))?;
@@ -135,4 +226,9 @@ impl CustomerHealthService for Handler {
     ) -> Result<Response<ListScorecardsResponse>, Status> {
         Ok(Response::new(convert_answer::scorecards()))
     }
+}
+
+/// Hash of a request without its id, so that one that the server made up can be asked for again.
+fn hash(request: &MaterializeRequest) -> blake3::Hash {
+    blake3::hash(&MaterializeRequest { run_id: String::new(), ..request.clone() }.encode_to_vec())
 }

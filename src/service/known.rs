@@ -102,7 +102,15 @@ mod tests {
     use crate::engine::{OutputReport, RunReport};
 
     fn finished() -> Arc<Finished> {
-        let output = OutputReport { path: String::new(), rows: 0, bytes: 0, columns: vec![] };
+        let output = OutputReport {
+            fan_out: None,
+            asset_name: String::new(),
+            path: String::new(),
+            rows: 0,
+            bytes: 0,
+            schema: Arc::new(arrow::datatypes::Schema::empty()),
+            lineage: vec![],
+        };
         let report = RunReport {
             run_id: String::new(),
             asset_name: String::new(),
@@ -111,7 +119,14 @@ mod tests {
             scorecard_hash: String::new(),
             as_of: DateTime::UNIX_EPOCH,
             calculated_at: DateTime::UNIX_EPOCH,
+            partition_key: None,
+            tags: Default::default(),
+            data_version: String::new(),
+            config_hash: String::new(),
             output,
+            fan_out: vec![],
+            checks: vec![],
+            preview: None,
             customers: 0,
             scores: None,
             categories: vec![],
@@ -124,7 +139,7 @@ mod tests {
             hints: vec![],
             stages: vec![],
         };
-        Arc::new(Finished { asset: Asset::default(), report })
+        Arc::new(Finished { asset: Asset::default(), report, upload: None })
     }
 
     fn run(known: &mut Known, id: &str, finished: Option<Arc<Finished>>, now: Instant) {

@@ -14,6 +14,7 @@ use super::admission::{Admission, Limits};
 use super::convert_request::RequestError;
 use super::known::{Known, State};
 use super::listeners::Listeners;
+use super::upload::Upload;
 use crate::component::{Asset, Component};
 use crate::engine::{Engine, EngineError, Observer, RunReport, RunRequest};
 use crate::error::ErrorKind;
@@ -68,6 +69,24 @@ pub struct Finished {
     pub asset: Asset,
     /// What the run did.
     pub report: RunReport,
+    /// What the call brought along, which holds the table too where it is published nowhere.
+    pub upload: Option<Arc<Upload>>,
+}
+
+/// What is to be run.
+pub struct Job {
+    /// The component.
+    pub component: Component,
+    /// What belongs to the run rather than to the component.
+    pub run: RunRequest,
+    /// Hash of the request.
+    pub asked: blake3::Hash,
+    /// What runs it.
+    pub engine: Engine,
+    /// What the call brought along.
+    pub upload: Option<Arc<Upload>>,
+    /// Whether the table is published, so that its result is worth keeping.
+    pub published: bool,
 }
 
 /// How a run ended, for all who wait for it.
@@ -116,13 +135,8 @@ impl Runs {
     ///
     /// # Errors
     /// Where the id belongs to another request, or the server is full.
-    pub fn start(
-        self: &Arc<Self>,
-        component: Component,
-        run: RunRequest,
-        asked: blake3::Hash,
-        observer: &Observer,
-    ) -> Result<Work, RunError> {
+    pub fn start(self: &Arc<Self>, job: Job, observer: &Observer) -> Result<Work, RunError> {
+        let Job { component, run, asked, engine, upload, published } = job;
         let mut known = self.known();
         if let Some(found) = find(&mut known, &run.run_id, asked, observer) {
             drop(known);
@@ -139,11 +153,13 @@ impl Runs {
             // Dropped last, so that the next writer finds the output free even where this run is given up.
             let _turn = runs.admission.turn(place, output).await;
             let observer: Observer = Arc::new(move |event| told.tell(&event));
-            let outcome = match runs.engine.materialize(&component, &run, &observer).await {
-                Ok(report) => Ok(Arc::new(Finished { asset: component.asset().clone(), report })),
+            let outcome = match engine.materialize(&component, &run, &observer).await {
+                Ok(report) => Ok(Arc::new(finished(&component, report, upload, published))),
                 Err(error) => Err(Arc::new(RunError::from(error))),
             };
-            registered.finish(&outcome);
+            if published {
+                registered.finish(&outcome);
+            }
             outcome
         };
         let stop = self.stop.clone();
@@ -169,6 +185,15 @@ impl Runs {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn finished(component: &Component, mut report: RunReport, upload: Option<Arc<Upload>>, published: bool) -> Finished {
+    if !published {
+        // Where it lies is nobody's business, and it is gone soon.
+        report.output.path.clear();
+    }
+    // What was received has done its work, unless the table lies beside it.
+    Finished { asset: component.asset().clone(), report, upload: upload.filter(|_| !published) }
 }
 
 /// A run that is known under an id.

@@ -1,9 +1,12 @@
 //! Serves calls on a listener until told to stop, then lets running calls finish.
 
 use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
 use tonic::transport::Server;
@@ -12,8 +15,11 @@ use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
 use super::admission::Limits;
+use super::catalog::Catalog;
 use super::handler::Handler;
 use super::runs::Runs;
+use super::upload::Room;
+use super::watch;
 use crate::engine::{Engine, EngineConfig, EngineError};
 use crate::error::ErrorKind;
 use crate::proto::FILE_DESCRIPTOR_SET;
@@ -25,6 +31,9 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// How long cancelled calls get to tell their callers.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// Most bytes of all uploads, where the operator says nothing.
+pub const MAX_UPLOAD: u64 = 16 << 30;
+
 /// How a server behaves.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
@@ -32,13 +41,23 @@ pub struct ServerConfig {
     pub engine: EngineConfig,
     /// How much it does at once.
     pub limits: Limits,
+    /// Folder with the components that requests may name.
+    pub components: Option<PathBuf>,
+    /// Most bytes that the uploads of all calls may take on disk.
+    pub max_upload: u64,
     /// How long running calls may take to finish after shutdown begins; then they are cancelled.
     pub grace: Duration,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { engine: EngineConfig::default(), limits: Limits::default(), grace: Duration::from_secs(30) }
+        Self {
+            engine: EngineConfig::default(),
+            limits: Limits::default(),
+            components: None,
+            max_upload: MAX_UPLOAD,
+            grace: Duration::from_secs(30),
+        }
     }
 }
 
@@ -82,8 +101,13 @@ pub async fn run(
     let stop = CancellationToken::new();
     let draining = CancellationToken::new();
     let runs = Runs::new(Engine::new(config.engine)?, config.limits, stop.clone());
-    let service = CustomerHealthServiceServer::new(Handler::new(runs));
+    let catalog = Arc::new(Catalog::new(config.components));
     let (reporter, health) = health_reporter();
+    let mut watching = JoinSet::new();
+    if catalog.folder().is_some() {
+        watching.spawn(watch::watch(catalog.clone(), reporter.clone()));
+    }
+    let service = CustomerHealthServiceServer::new(Handler::new(runs, catalog, Room::new(config.max_upload)));
     report(&reporter, ServingStatus::Serving).await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)

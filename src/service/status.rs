@@ -6,8 +6,10 @@ use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use super::catalog::CatalogError;
 use super::convert_request::RequestError;
 use super::runs::RunError;
+use super::upload::UploadError;
 use crate::component::Problem;
 use crate::engine::EngineError;
 use crate::error::ErrorKind;
@@ -73,6 +75,22 @@ pub fn of_request(error: &RequestError) -> Status {
     let mut details = ErrorDetails::new();
     details.add_bad_request_violation(error.field(), message.lines().next().unwrap_or_default());
     detailed(code(error.kind()), error.kind(), &message, details, HashMap::new())
+}
+
+/// The status of a named component that cannot be used.
+pub fn of_catalog(error: &CatalogError) -> Status {
+    let message = error.to_string();
+    let mut details = ErrorDetails::new();
+    details.add_bad_request_violation(error.field(), message.lines().next().unwrap_or_default());
+    detailed(code(error.kind()), error.kind(), &message, details, HashMap::new())
+}
+
+/// The status of an upload that was refused.
+pub fn of_upload(error: &UploadError) -> Status {
+    match error {
+        UploadError::Engine(error) => of_engine(error),
+        error => status(error.kind(), &error.to_string()),
+    }
 }
 
 /// A problem as one line, with its place in the YAML.

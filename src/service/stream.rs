@@ -22,10 +22,10 @@ pub const WAITING_EVENTS: usize = 64;
 const KEPT_FREE: usize = 32;
 
 /// What a caller of the stream reads.
-pub type Reply = Result<MaterializeResponse, Status>;
+pub type Reply<T> = Result<T, Status>;
 
 /// Waits for a run and tells its result, until the caller goes away or its deadline passes.
-pub async fn deliver(work: Work, sender: mpsc::Sender<Reply>, deadline: Option<Instant>) {
+pub async fn deliver(work: Work, sender: mpsc::Sender<Reply<MaterializeResponse>>, deadline: Option<Instant>) {
     let last = tokio::select! {
         () = sender.closed() => return,
         () = passed(deadline) => Err(late()),
@@ -38,7 +38,8 @@ pub async fn deliver(work: Work, sender: mpsc::Sender<Reply>, deadline: Option<I
     let _ = sender.send(last).await;
 }
 
-async fn passed(deadline: Option<Instant>) {
+/// Resolves when a deadline passes.
+pub async fn passed(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
@@ -64,7 +65,7 @@ pub fn deadline(headers: &MetadataMap) -> Option<Instant> {
 }
 
 /// Sends events to the caller without ever making the engine wait.
-pub fn observer(sender: mpsc::Sender<Reply>) -> Observer {
+pub fn observer<T: From<MaterializeResponse> + Send + 'static>(sender: mpsc::Sender<Reply<T>>) -> Observer {
     let current = AtomicUsize::new(0);
     Arc::new(move |event| {
         match event {
@@ -73,11 +74,11 @@ pub fn observer(sender: mpsc::Sender<Reply>) -> Observer {
                 current.store(at.unwrap_or_default(), Ordering::Relaxed);
             }
             Event::Rows(_) if sender.capacity() <= KEPT_FREE => return,
-            Event::Rows(_) | Event::Warning(_) => {}
+            Event::Rows(_) | Event::Warning(_) | Event::Log(_) => {}
         }
         let stage = Stage::ALL.get(current.load(Ordering::Relaxed)).copied().unwrap_or(Stage::Open);
         // A full channel means that the caller reads slowly: this may be left out, the report has all warnings.
-        let _ = sender.try_send(Ok(convert::event(event, stage)));
+        let _ = sender.try_send(Ok(convert::event(event, stage).into()));
     })
 }
 

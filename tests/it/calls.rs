@@ -69,7 +69,11 @@ async fn a_right_component_is_valid_even_before_its_inputs_are_there() {
     let request = ValidateComponentRequest { component: source(GOOD, &base(&folder)), inputs: vec![] };
     let answer = client.validate_component(request.clone()).await.unwrap();
     assert!(answer.valid && answer.inputs_checked && answer.problems.is_empty() && answer.inputs_note.is_empty());
-    let inputs = vec![InputOverride { input: Input::Customer.into(), path: "later.parquet".to_owned() }];
+    let inputs = vec![InputOverride {
+        input: Input::Customer.into(),
+        path: "later.parquet".to_owned(),
+        ..InputOverride::default()
+    }];
     let answer = client.validate_component(ValidateComponentRequest { inputs, ..request }).await.unwrap();
     assert!(answer.valid && !answer.inputs_checked);
     assert!(answer.inputs_note.contains("later.parquet"), "{}", answer.inputs_note);

@@ -287,7 +287,11 @@ proptest! {
         };
         let before = folder.run(&format!("{inputs}{}", weights(1.0)), run(2));
         let after = folder.run(&format!("{inputs}{}", weights(factor)), run(2));
-        same(&before, &after);
+        assert_eq!(before.ids(), after.ids());
+        // Of categories and drivers nothing is said: a tie may fall either way in the last digit.
+        for (id, score) in before.all() {
+            assert_close(after.health(id), score, id);
+        }
     }
 
     #[test]

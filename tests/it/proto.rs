@@ -7,11 +7,13 @@ use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FileDescriptorSet};
 
 const PACKAGE: &str = "customer_health.v1";
-const FILES: [&str; 4] = [
+const FILES: [&str; 6] = [
     "customer_health/v1/component.proto",
     "customer_health/v1/customer_health.proto",
     "customer_health/v1/inspect.proto",
     "customer_health/v1/report.proto",
+    "customer_health/v1/run.proto",
+    "customer_health/v1/stream.proto",
 ];
 
 #[test]
@@ -112,6 +114,12 @@ fn serde_attributes(message: &DescriptorProto) -> Vec<(String, String)> {
     for field in &message.field {
         let type_name = field.type_name();
         let helper = match (field.r#type(), type_name) {
+            // Encoded schemas and tables are for programs that speak Arrow.
+            (Type::Bytes, _) => {
+                let path = format!("{PACKAGE}.{}.{}", message.name(), field.name());
+                attributes.push((path, "#[serde(skip)]".to_owned()));
+                continue;
+            }
             (Type::Enum, _) => snake_case(type_name.rsplit('.').next().unwrap()),
             (_, ".google.protobuf.Timestamp") => "timestamp".to_owned(),
             (_, ".google.protobuf.Duration") => "duration".to_owned(),

@@ -1,0 +1,241 @@
+//! Arrow IPC streams from strangers: looked at before anything is allocated for them, then decoded and written down anew.
+//!
+//! A message says of itself how much memory its buffers take once decompressed, and the decoder believes it; so the sizes
+//! are held against the file and a limit first.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use arrow::error::ArrowError;
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::FileWriter;
+use arrow::ipc::{BodyCompression, CompressionType, Message, root_as_message};
+
+/// Longest description of a message. One column takes some hundred bytes.
+const MAX_METADATA: u64 = 16 << 20;
+
+/// Most bytes of one record batch, once decompressed.
+const MAX_BATCH: u64 = 1 << 30;
+
+/// LZ4 shrinks to 1/255 at best, and its decoder does not stop at the size that was promised.
+const LZ4_RATIO: u64 = 255;
+
+/// What messages begin with since Arrow 0.15.
+const CONTINUATION: [u8; 4] = [0xff; 4];
+
+/// Bytes of the size before a compressed buffer.
+const SIZE_PREFIX: u64 = 8;
+
+/// Why a stream cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamFault {
+    /// It ends in mid-message, or is none.
+    #[error("message {0}: {1}")]
+    Malformed(usize, String),
+    /// A record batch takes too much memory.
+    #[error("message {0}: a batch of {1} bytes, and at most {MAX_BATCH} are taken; send smaller batches")]
+    TooLarge(usize, u64),
+    /// An LZ4 buffer could take too much memory.
+    #[error(
+        "message {0}: an LZ4 buffer of {1} bytes could grow beyond {MAX_BATCH}; send smaller batches, or compress with zstd"
+    )]
+    Lz4(usize, u64),
+    /// The decoder gave up on it.
+    #[error("its messages make no sense")]
+    Nonsense,
+    /// It could not be decoded.
+    #[error("{0}")]
+    Arrow(#[from] ArrowError),
+    /// It could not be read, or not be written down.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// Checks a stream and writes it down as an Arrow IPC file, which can be read in parallel. Gives the number of rows.
+///
+/// # Errors
+/// What is wrong with the stream, or with the disk.
+pub fn rewrite(stream: &Path, file: File) -> Result<u64, StreamFault> {
+    vet(&mut BufReader::new(File::open(stream)?))?;
+    // The decoder panics on some nonsense, such as an integer of seven bits.
+    let decoded = catch_unwind(AssertUnwindSafe(|| decode(stream, file)));
+    decoded.unwrap_or_else(|_| Err(StreamFault::Nonsense))
+}
+
+fn decode(stream: &Path, file: File) -> Result<u64, StreamFault> {
+    let reader = StreamReader::try_new(BufReader::new(File::open(stream)?), None)?;
+    let mut writer = FileWriter::try_new_buffered(file, &reader.schema())?;
+    let mut rows = 0;
+    for batch in reader {
+        let batch = batch?;
+        rows += batch.num_rows() as u64;
+        writer.write(&batch)?;
+    }
+    writer.finish()?;
+    Ok(rows)
+}
+
+/// Looks at each message of a stream without decoding it.
+fn vet<R: Read + Seek>(reader: &mut R) -> Result<(), StreamFault> {
+    let length = reader.seek(SeekFrom::End(0))?;
+    reader.rewind()?;
+    for number in 1.. {
+        let malformed = |what: &str| StreamFault::Malformed(number, what.to_owned());
+        let at = reader.stream_position()?;
+        if at == length {
+            return if number == 1 { Err(malformed("the stream is empty")) } else { Ok(()) };
+        }
+        let cut = || malformed("the stream ends in mid-message");
+        let mut word = [0; 4];
+        reader.read_exact(&mut word).map_err(|_| cut())?;
+        if word == CONTINUATION {
+            reader.read_exact(&mut word).map_err(|_| cut())?;
+        }
+        let size = u64::try_from(i32::from_le_bytes(word)).map_err(|_| malformed("not an Arrow IPC stream"))?;
+        if size == 0 {
+            return Ok(());
+        }
+        if size > MAX_METADATA {
+            return Err(malformed("not an Arrow IPC stream, or one whose schema is far too large"));
+        }
+        if reader.stream_position()? + size > length {
+            return Err(cut());
+        }
+        let mut metadata = Vec::new();
+        reader.by_ref().take(size).read_to_end(&mut metadata)?;
+        let message =
+            root_as_message(&metadata).map_err(|error| malformed(&format!("not an Arrow IPC stream: {error}")))?;
+        let body = u64::try_from(message.bodyLength()).map_err(|_| malformed("a body of negative length"))?;
+        let start = reader.stream_position()?;
+        let end = start.checked_add(body).filter(|end| *end <= length).ok_or_else(cut)?;
+        if body > MAX_BATCH {
+            return Err(StreamFault::TooLarge(number, body));
+        }
+        vet_buffers(&message, number, start, end, reader)?;
+        reader.seek(SeekFrom::Start(end))?;
+    }
+    Ok(())
+}
+
+fn vet_buffers<R: Read + Seek>(
+    message: &Message<'_>,
+    number: usize,
+    start: u64,
+    end: u64,
+    reader: &mut R,
+) -> Result<(), StreamFault> {
+    let dictionary = message.header_as_dictionary_batch().and_then(|batch| batch.data());
+    let Some(batch) = message.header_as_record_batch().or(dictionary) else { return Ok(()) };
+    let compression = batch.compression().map(|compression: BodyCompression<'_>| compression.codec());
+    let mut total = 0_u64;
+    for buffer in batch.buffers().into_iter().flatten() {
+        let malformed = || StreamFault::Malformed(number, "a buffer that lies outside of its message".to_owned());
+        let (offset, size) = (u64::try_from(buffer.offset()), u64::try_from(buffer.length()));
+        let (Ok(offset), Ok(size)) = (offset, size) else { return Err(malformed()) };
+        let from = start.checked_add(offset).ok_or_else(malformed)?;
+        if from.checked_add(size).is_none_or(|to| to > end) {
+            return Err(malformed());
+        }
+        let mut unpacked = size;
+        if let Some(codec) = compression.filter(|_| size >= SIZE_PREFIX) {
+            reader.seek(SeekFrom::Start(from))?;
+            let mut promised = [0; SIZE_PREFIX as usize];
+            reader.read_exact(&mut promised)?;
+            // A negative size says that the buffer is not compressed after all.
+            if let Ok(promised) = u64::try_from(i64::from_le_bytes(promised)) {
+                unpacked = promised;
+                if codec == CompressionType::LZ4_FRAME && size.saturating_mul(LZ4_RATIO) > MAX_BATCH {
+                    return Err(StreamFault::Lz4(number, size));
+                }
+            }
+        }
+        total = total.saturating_add(unpacked);
+        if total > MAX_BATCH {
+            return Err(StreamFault::TooLarge(number, total));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write};
+    use std::sync::Arc;
+
+    use arrow::array::{DictionaryArray, Int64Array, RecordBatch, StringArray};
+    use arrow::datatypes::Int32Type;
+    use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+
+    use super::*;
+
+    fn batch() -> RecordBatch {
+        let ids: Int64Array = (0..5_000).collect();
+        let texts: StringArray = (0..5_000).map(|at| Some(format!("customer {at}"))).collect();
+        let kinds: DictionaryArray<Int32Type> = (0..5_000).map(|at| ["a", "b"][at % 2]).collect();
+        let columns: [(&str, arrow::array::ArrayRef); 3] =
+            [("id", Arc::new(ids)), ("text", Arc::new(texts)), ("kind", Arc::new(kinds))];
+        RecordBatch::try_from_iter(columns).unwrap()
+    }
+
+    fn stream(compression: Option<CompressionType>) -> Vec<u8> {
+        let options = IpcWriteOptions::default().try_with_compression(compression).unwrap();
+        let mut writer = StreamWriter::try_new_with_options(Vec::new(), &batch().schema(), options).unwrap();
+        writer.write(&batch()).unwrap();
+        writer.write(&batch()).unwrap();
+        writer.finish().unwrap();
+        writer.into_inner().unwrap()
+    }
+
+    fn rewritten(bytes: &[u8]) -> Result<u64, StreamFault> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        rewrite(file.path(), tempfile::tempfile().unwrap())
+    }
+
+    #[test]
+    fn streams_with_and_without_compression_are_taken() {
+        for compression in [None, Some(CompressionType::ZSTD), Some(CompressionType::LZ4_FRAME)] {
+            assert_eq!(rewritten(&stream(compression)).unwrap(), 10_000);
+        }
+        let whole = stream(None);
+        // The mark at the end is eight bytes; streams without it are common.
+        assert_eq!(rewritten(&whole[..whole.len() - 8]).unwrap(), 10_000);
+    }
+
+    #[test]
+    fn a_cut_stream_is_refused_wherever_it_is_cut() {
+        let whole = stream(Some(CompressionType::ZSTD));
+        let boundary = whole.len() - 8;
+        for at in (0..whole.len()).step_by(97).chain([boundary - 1, boundary + 3, boundary + 7]) {
+            // Between messages a stream may end; the caller's own end mark tells that it should not have.
+            if vet(&mut Cursor::new(&whole[..at])).is_ok() {
+                assert!(rewritten(&whole[..at]).is_ok_and(|rows| rows < 10_000), "{at}");
+            }
+        }
+        assert!(rewritten(&whole[..boundary - 1]).is_err());
+        assert!(matches!(rewritten(b""), Err(StreamFault::Malformed(1, _))));
+        assert!(matches!(rewritten(b"PAR1 is no stream"), Err(StreamFault::Malformed(1, _))));
+    }
+
+    #[test]
+    fn a_buffer_that_promises_too_much_is_refused_before_it_is_decoded() {
+        let mut bytes = stream(Some(CompressionType::ZSTD));
+        // The size before a buffer of 5,000 numbers of eight bytes.
+        let promised = 40_000_i64.to_le_bytes();
+        let at = bytes.windows(8).position(|window| window == promised).unwrap();
+        bytes[at..at + 8].copy_from_slice(&(1_i64 << 50).to_le_bytes());
+        assert!(matches!(rewritten(&bytes), Err(StreamFault::TooLarge(_, _))));
+    }
+
+    #[test]
+    fn flipped_bits_are_survived() {
+        let whole = stream(Some(CompressionType::LZ4_FRAME));
+        for at in (0..whole.len()).step_by(61) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 8);
+            drop(rewritten(&bytes));
+        }
+    }
+}

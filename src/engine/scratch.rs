@@ -1,0 +1,53 @@
+//! Files that do not outlive a call: what was received, and tables that are only sent back.
+
+use std::fs::File;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::ipc::{self, StreamFault};
+use super::{EngineConfig, EngineError};
+
+/// A folder for a call's files.
+///
+/// # Errors
+/// Where the folder for temporary files cannot be used.
+pub fn folder(config: &EngineConfig) -> Result<TempDir, EngineError> {
+    let above = config.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
+    let folder = tempfile::Builder::new().prefix("customer-health-call-").tempdir_in(&above);
+    folder.map_err(|error| {
+        EngineError::of_io("folder for temporary files", &above.display().to_string(), "written", error)
+    })
+}
+
+/// A new file in such a folder.
+///
+/// # Errors
+/// Where the disk refuses.
+pub fn file(path: &Path) -> std::io::Result<File> {
+    File::options().write(true).create_new(true).open(path)
+}
+
+/// Checks an Arrow IPC stream and writes it down as an Arrow IPC file.
+///
+/// # Errors
+/// What is wrong with the stream, or with the disk.
+pub async fn rewrite_stream(role: &str, stream: &Path, to: &Path) -> Result<u64, EngineError> {
+    let (from, into) = (stream.to_owned(), to.to_owned());
+    let work = tokio::task::spawn_blocking(move || ipc::rewrite(&from, file(&into)?));
+    let reason = match work.await {
+        Ok(Ok(rows)) => return Ok(rows),
+        Ok(Err(StreamFault::Io(error))) => {
+            return Err(EngineError::of_io("folder for temporary files", &to.display().to_string(), "written", error));
+        }
+        Ok(Err(fault)) => fault.to_string(),
+        Err(stopped) => stopped.to_string(),
+    };
+    Err(EngineError::Unreadable {
+        role: role.to_owned(),
+        path: "streamed".to_owned(),
+        reason,
+        hint: "send a whole Arrow IPC stream, as pyarrow's new_stream or arrow's StreamWriter make it".to_owned(),
+        source: None,
+    })
+}

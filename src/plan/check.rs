@@ -1,0 +1,58 @@
+//! What can be checked about a table of scores by reading it once more.
+
+use std::sync::Arc;
+
+use datafusion::error::Result;
+use datafusion::functions_aggregate::count::{count, count_distinct};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableSource, lit};
+
+use super::{names, profile, score};
+use crate::scorecard::Scorecard;
+
+/// Places of the counts in the plan's only row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// Rows.
+    Rows,
+    /// Rows with a customer_id.
+    Named,
+    /// Different customer_ids.
+    Customers,
+    /// Rows with a health score, or a component's, that is null or outside of its range.
+    OutOfRange,
+    /// Rows whose flags or category do not follow from their score.
+    Mismatched,
+}
+
+impl Finding {
+    /// All findings, in the order of the plan's columns.
+    pub const ALL: [Self; 5] = [Self::Rows, Self::Named, Self::Customers, Self::OutOfRange, Self::Mismatched];
+}
+
+/// A plan of one row with a count for each [`Finding`]; `components` are the columns with components' scores.
+///
+/// # Errors
+/// Where the plan cannot be built, which is a fault of the program.
+pub fn plan(card: &Scorecard, components: &[String], scores: Arc<dyn TableSource>) -> Result<LogicalPlan> {
+    let score = || names::column("health_score");
+    let in_range = |column: Expr, lowest: f64, highest: f64| column.between(lit(lowest), lit(highest));
+    let ranges = components.iter().map(|name| in_range(names::column(name.clone()), 0.0, 100.0));
+    let ranges = ranges.fold(in_range(score(), card.min_health_score, card.max_health_score), Expr::and);
+    let follows = names::column("is_churn_risk")
+        .eq(score().lt(lit(card.churn_risk_threshold)))
+        .and(names::column("is_expansion_opportunity").eq(score().gt(lit(card.expansion_opportunity_threshold))))
+        .and(names::column("risk_category").eq(score::category(card, score())?));
+    let id = names::column(names::CUSTOMER_ID);
+    let findings = Finding::ALL.map(|finding| {
+        let counted = match finding {
+            Finding::Rows => count(lit(1_i64)),
+            Finding::Named => count(id.clone()),
+            Finding::Customers => count_distinct(id.clone()),
+            Finding::OutOfRange => profile::tally(ranges.clone().is_not_true())?,
+            Finding::Mismatched => profile::tally(follows.clone().is_not_true())?,
+        };
+        Ok(counted.alias(format!("{finding:?}")))
+    });
+    let findings = findings.into_iter().collect::<Result<Vec<_>>>()?;
+    LogicalPlanBuilder::scan("scores", scores, None)?.aggregate(Vec::<Expr>::new(), findings)?.build()
+}
