@@ -6,6 +6,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use futures::stream::{self, Stream, StreamExt};
+use tokio::sync::oneshot;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
@@ -111,8 +112,12 @@ impl Client {
         chunks: impl Stream<Item = InputChunk> + Send + 'static,
         mut on_notice: impl FnMut(Notice),
     ) -> Result<MaterializeResult, ClientError> {
+        // The transport goes on sending what it was given even when nobody waits for the answer any more: the parts must
+        // end with this call.
+        let (_alive, gone) = oneshot::channel::<()>();
         let start = stream::once(ready(Part::Start(start)));
         let parts = start.chain(chunks.map(Part::Chunk)).map(|part| MaterializeStreamRequest { part: Some(part) });
+        let parts = parts.take_until(gone);
         let mut events = self.inner.materialize_stream(parts).await?.into_inner();
         while let Some(message) = events.message().await? {
             match message.event {

@@ -261,12 +261,17 @@ impl Engine {
         scratch::rewrite_stream(role, stream, to).await
     }
 
-    /// The rows of a table that a run has written.
+    /// The rows of a table that a run has written, as they stand in the file.
     ///
     /// # Errors
     /// Where it cannot be read.
     pub async fn read_table(&self, path: &str) -> Result<SendableRecordBatchStream, EngineError> {
-        let state = self.session()?;
+        let mut state = self.session()?;
+        // Scans choose types and an order of their own otherwise, and leave the run's facts behind.
+        let options = state.config_mut().options_mut();
+        options.execution.parquet.schema_force_view_types = false;
+        options.execution.parquet.skip_metadata = false;
+        options.execution.target_partitions = 1;
         let table = check::open(path, &state).await?;
         let internal = |error| EngineError::internal("reading the table", error);
         let plan = LogicalPlanBuilder::scan("scores", table.source, None).and_then(LogicalPlanBuilder::build);

@@ -141,7 +141,7 @@ impl Source<'_> {
                 roots.admit_file(self.role, &path)?;
             }
         }
-        let options = ListingOptions::new(self.file_format()).with_file_extension(ending.clone());
+        let options = ListingOptions::new(self.file_format(state)).with_file_extension(ending.clone());
         let place = Place { url: url.clone(), ending };
         let schema = options.infer_schema(state, &url).await.map_err(unreadable)?;
         let schema = self.keep_key_text(schema);
@@ -195,10 +195,10 @@ impl Source<'_> {
         }
     }
 
-    fn file_format(&self) -> Arc<dyn FileFormat> {
+    fn file_format(&self, state: &SessionState) -> Arc<dyn FileFormat> {
         // Text formats tell no types: all rows are looked at, so that a late one cannot break an early guess.
         match self.format {
-            Format::Parquet => Arc::new(ParquetFormat::default()),
+            Format::Parquet => Arc::new(ParquetFormat::default().with_options(state.default_table_options().parquet)),
             Format::Arrow => Arc::new(ArrowFormat),
             Format::Csv => Arc::new(CsvFormat::default().with_schema_infer_max_rec(usize::MAX)),
             Format::Json => Arc::new(JsonFormat::default().with_schema_infer_max_rec(usize::MAX)),
