@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::args::{self, ComponentArgs, LimitArgs};
 use super::exit::{self, Failure};
+use super::pipes::Pipes;
 use super::progress::Progress;
 use super::{asked_to_stop, block_on, print, summary};
 use crate::client::{self, Client, Notice};
@@ -21,6 +22,8 @@ use crate::service::{self, ServerConfig};
 #[command(after_help = format!("\
 The table is published atomically: whatever happens, the output is the old file or the new one, never a part.
 Progress goes to stderr, the summary or the JSON document to stdout.
+
+Started by Dagster's PipesSubprocessClient, it reports materializations, checks and logs to Dagster as well.
 
 Examples:
   customer-health materialize component.yaml
@@ -89,11 +92,20 @@ enum Format {
     Json,
 }
 
-/// Runs, and tells what came of it.
+/// Runs, and tells what came of it; Dagster too, where it started this process.
 ///
 /// # Errors
 /// What the service says, or that it cannot be reached.
 pub fn run(args: &MaterializeArgs) -> Result<(), Failure> {
+    let mut pipes = Pipes::open();
+    let outcome = materialize(args, &mut pipes);
+    if let Some(pipes) = pipes {
+        pipes.close(outcome.as_ref().err());
+    }
+    outcome
+}
+
+fn materialize(args: &MaterializeArgs, pipes: &mut Option<Pipes>) -> Result<(), Failure> {
     let mut recipe = args.component.recipe()?;
     recipe.overrides.output = args.output.as_deref().map(args::absolute).transpose()?;
     recipe.overrides.history = args.history.as_deref().map(args::absolute).transpose()?;
@@ -103,9 +115,17 @@ pub fn run(args: &MaterializeArgs) -> Result<(), Failure> {
     request.partition_key = args.partition_key.clone().unwrap_or_default();
     request.tags = args.tags.iter().cloned().collect();
     request.run_checks = args.checks;
+    if let Some(pipes) = pipes {
+        pipes.adopt(&mut request);
+    }
     let mut progress = Progress::new(args.quiet, args.format == Format::Text);
     let outcome = block_on(async {
-        let on_notice = |notice| progress.notice(notice);
+        let on_notice = |notice| {
+            if let Some(pipes) = pipes {
+                pipes.notice(&notice);
+            }
+            progress.notice(notice);
+        };
         tokio::select! {
             outcome = call(args, request, on_notice) => outcome,
             signal = asked_to_stop() => {
@@ -122,6 +142,9 @@ pub fn run(args: &MaterializeArgs) -> Result<(), Failure> {
         }
     };
     progress.finish();
+    if let Some(pipes) = pipes {
+        pipes.report(&result);
+    }
     match args.format {
         Format::Text if args.quiet => Ok(()),
         Format::Text => print::stdout(&summary::text(&result)),

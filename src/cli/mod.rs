@@ -5,6 +5,8 @@ pub mod exit;
 mod explain;
 mod init;
 mod materialize;
+mod pipes;
+mod pipes_report;
 mod print;
 mod progress;
 mod schema;

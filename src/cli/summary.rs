@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use indicatif::{BinaryBytes, HumanCount};
 
 use super::print::{Side, Table, counted, list, percent};
-use crate::proto::{FieldOrigin, FieldReport, Input, InputReport, MaterializeResult, RunReport, Stage};
+use crate::proto::{
+    Check, CheckSeverity, FieldOrigin, FieldReport, Input, InputReport, MaterializeResult, RunReport, Stage,
+};
 
 /// The report as text.
 pub fn text(result: &MaterializeResult) -> String {
@@ -20,13 +22,34 @@ pub fn text(result: &MaterializeResult) -> String {
     text += &list("warnings", &report.warnings);
     text += &list("hints", &report.hints);
     text += &stages(report);
-    if let Some(output) = &report.output {
+    text += &checks(report);
+    text += "\n";
+    // A server of an earlier version tells only the scores.
+    let first = report.output.iter().filter(|_| result.outputs.is_empty());
+    for output in first.chain(&result.outputs) {
         let rows = counted(output.rows, "row");
         let columns = counted(output.columns.len() as u64, "column");
-        let _ = writeln!(text, "\nwrote {} ({rows}, {columns}, {})", output.path, BinaryBytes(output.bytes));
+        let _ = writeln!(text, "wrote {} ({rows}, {columns}, {})", output.path, BinaryBytes(output.bytes));
     }
-    let _ = writeln!(text, "run {}, scorecard {} {:.12}", report.run_id, report.scorecard_name, report.scorecard_hash);
+    let _ = write!(text, "run {}", report.run_id);
+    if !report.partition_key.is_empty() {
+        let _ = write!(text, ", partition {}", report.partition_key);
+    }
+    let _ = writeln!(text, ", scorecard {} {:.12}", report.scorecard_name, report.scorecard_hash);
     text
+}
+
+/// What was checked, where that was asked for.
+fn checks(report: &RunReport) -> String {
+    let told = |check: &Check| {
+        let verdict = match (check.passed, check.severity()) {
+            (true, _) => "passed",
+            (false, CheckSeverity::Error) => "FAILED",
+            (false, CheckSeverity::Warn | CheckSeverity::Unspecified) => "warning",
+        };
+        format!("{verdict}  {}: {}", check.name, check.description)
+    };
+    list("checks", &report.checks.iter().map(told).collect::<Vec<_>>())
 }
 
 fn inputs(report: &RunReport) -> String {
@@ -235,6 +258,13 @@ mod tests {
             }],
             warnings: vec!["the weights sum to 0.9".into()],
             hints: vec!["most scores are near 50".into()],
+            checks: vec![Check {
+                name: "scores_in_range".into(),
+                severity: CheckSeverity::Error.into(),
+                description: "2 rows with a health score outside of 0-100".into(),
+                ..Default::default()
+            }],
+            partition_key: "2025-06".into(),
             stages: vec![StageReport {
                 stage: Stage::Score.into(),
                 elapsed: Some(Duration { seconds: 1, nanos: 250_000_000 }),
@@ -277,8 +307,11 @@ mod tests {
 
         seconds: 1.25 (score 1.25)
 
+        checks
+          - FAILED  scores_in_range: 2 rows with a health score outside of 0-100
+
         wrote /out/scores.parquet (1,000 rows, 10 columns, 35.20 KiB)
-        run r-1, scorecard default 0123456789ab
+        run r-1, partition 2025-06, scorecard default 0123456789ab
         ");
     }
 

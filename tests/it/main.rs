@@ -18,6 +18,7 @@ mod inputs;
 mod named;
 mod oracle;
 mod output;
+mod pipes;
 mod population;
 mod properties;
 mod proto;

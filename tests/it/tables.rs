@@ -22,7 +22,7 @@ fn folder() -> Folder {
     let ids: Vec<String> = (0..100).map(|row| format!("c{row:02}")).collect();
     let table = batch([
         ("customer_id", texts(ids.iter().map(String::as_str))),
-        ("last_login_days", ints((0..100).map(|row| row))),
+        ("last_login_days", ints(0..100)),
         ("active_days", ints((0..100).map(|row| 31 - row / 3))),
         ("region", texts((0..100).map(|row| ["eu", "us"][row % 2]))),
     ]);
