@@ -5,6 +5,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 
+use super::uri::is_uri;
 use super::{EngineError, query};
 use crate::plan::Bound;
 use crate::plan::input::{Window, customers};
@@ -13,6 +14,13 @@ use crate::plan::input::{Window, customers};
 pub async fn name(error: DataFusionError, bound: &Bound, window: Window, state: &SessionState) -> EngineError {
     let error = match EngineError::internal("scoring", error) {
         EngineError::Internal { source, .. } => *source,
+        // A store that failed once may answer when it is asked again, so that the culprit could not be found.
+        EngineError::Store { action, reason, hint, kind, .. } => {
+            let inputs = bound.inputs.iter().filter(|(_, input)| is_uri(&input.table.path));
+            let (names, paths): (Vec<_>, Vec<_>) =
+                inputs.map(|(name, input)| (format!("input `{name}`"), input.table.path.clone())).unzip();
+            return EngineError::Store { role: names.join(", "), uri: paths.join(", "), action, reason, hint, kind };
+        }
         limit => return limit,
     };
     for (name, input) in &bound.inputs {

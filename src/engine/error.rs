@@ -4,6 +4,8 @@ use std::io;
 
 use datafusion::error::DataFusionError;
 
+use super::store_error;
+use super::uri::{SCHEMES, is_uri};
 use crate::component::{ComponentError, Problem};
 use crate::error::ErrorKind;
 use crate::plan::PlanError;
@@ -41,7 +43,7 @@ pub enum EngineError {
     },
     /// A path leads out of the folders that the engine may use.
     #[error(
-        "{role}: {path} lies outside of the folders that this server reads and writes in\n  hint: these are {allowed}; the operator allows more with `serve --allow DIR`"
+        "{role}: {path} lies outside of the folders that this server reads and writes in\n  hint: these are {allowed}; the operator allows more with `serve --allow {wanted}`"
     )]
     Outside {
         /// What the path is for.
@@ -50,9 +52,11 @@ pub enum EngineError {
         path: String,
         /// The folders.
         allowed: String,
+        /// What the operator would have to allow.
+        wanted: String,
     },
     /// A scheme that this build cannot read or write.
-    #[error("{role}: {path}: the scheme `{scheme}` is not supported\n  hint: this build reads and writes local files")]
+    #[error("{role}: {path}: the scheme `{scheme}` is not supported\n  hint: this build reads and writes {SCHEMES}")]
     Scheme {
         /// What the URI is for.
         role: String,
@@ -60,6 +64,34 @@ pub enum EngineError {
         path: String,
         /// Its scheme.
         scheme: String,
+    },
+    /// A URI that is refused for what it says, before anything is opened.
+    #[error("{role}: {uri} {reason}\n  hint: {hint}")]
+    Uri {
+        /// What the URI is for.
+        role: String,
+        /// The URI, without what may be secret in it.
+        uri: String,
+        /// What is wrong.
+        reason: String,
+        /// The way out.
+        hint: String,
+    },
+    /// An object store refuses or does not answer.
+    #[error("{role}: {uri} cannot be {action}: {reason}\n  hint: {hint}")]
+    Store {
+        /// What the URI is for.
+        role: String,
+        /// The URI.
+        uri: String,
+        /// `read` or `written`.
+        action: &'static str,
+        /// What went wrong; nothing that the store said, which may hold secrets.
+        reason: String,
+        /// The way out.
+        hint: &'static str,
+        /// What sort of failure it is.
+        kind: ErrorKind,
     },
     /// A file is not what its format says, or its values cannot be used.
     #[error("{role} ({path}): {reason}\n  hint: {hint}")]
@@ -128,6 +160,8 @@ impl EngineError {
             Self::NotFound { .. } | Self::NoCustomer { .. } => ErrorKind::NotFound,
             Self::Denied { .. } | Self::Outside { .. } => ErrorKind::Denied,
             Self::Scheme { .. } | Self::Unreadable { .. } => ErrorKind::InvalidInput,
+            Self::Uri { .. } => ErrorKind::InvalidComponent,
+            Self::Store { kind, .. } => *kind,
             Self::OutputBusy { .. } => ErrorKind::OutputConflict,
             Self::Exhausted { .. } => ErrorKind::ResourceExhausted,
             Self::Output { source, .. } => match source.kind() {
@@ -156,6 +190,9 @@ impl EngineError {
 
     /// An engine's error while doing something that no input explains.
     pub fn internal(during: &'static str, error: DataFusionError) -> Self {
+        if let Some(found) = store_error::of_query(during, "an object", &error) {
+            return found;
+        }
         match exhausted(error) {
             Ok(exhausted) => exhausted,
             Err(error) => Self::Internal { during, source: Box::new(error) },
@@ -164,6 +201,11 @@ impl EngineError {
 
     /// An engine's error while reading a file.
     pub fn unreadable(role: &str, path: &str, error: DataFusionError) -> Self {
+        if is_uri(path)
+            && let Some(found) = store_error::of_query(role, path, &error)
+        {
+            return found;
+        }
         let error = match exhausted(error) {
             Ok(exhausted) => return exhausted,
             Err(error) => error,

@@ -38,7 +38,7 @@ impl FannedOut {
     ///
     /// # Errors
     /// Where an output's folder cannot be written.
-    pub fn start(
+    pub async fn start(
         component: &Component,
         outputs: &BTreeMap<FanOut, Output>,
         schema: &SchemaRef,
@@ -49,7 +49,7 @@ impl FannedOut {
         for (table, output) in outputs {
             let (feed, fed) = mpsc::channel(WAITING);
             feeds.push(feed);
-            let writer = output.write(schema.clone())?;
+            let mut writer = output.write(schema.clone()).await?;
             let facts = facts::renamed(facts, asset_name(&component.asset().name, Some(*table)));
             let (table, schema, state) = (*table, schema.clone(), state.clone());
             work.spawn(async move {

@@ -15,6 +15,7 @@
 mod check;
 mod culprit;
 mod describe;
+mod encode;
 mod error;
 mod explain;
 mod facts;
@@ -34,9 +35,13 @@ mod run;
 mod scratch;
 mod session;
 mod source;
+mod store;
+mod store_error;
 mod summary;
 mod table;
 mod unique;
+mod upload;
+mod uri;
 mod version;
 
 use std::cell::RefCell;
@@ -62,12 +67,18 @@ pub use report::{
 pub use roots::{Roots, output_place};
 pub use scratch::file as scratch_file;
 pub use session::EngineConfig;
+pub use store::StoreOptions;
 pub use table::{ColumnLineage, ColumnReport, OutputReport, SourceColumn};
+pub use upload::uploads_ended;
 
 use crate::component::{Component, ComponentError, Format, Problem, Recipe};
 
 /// Is told what happens while a run works.
 pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
+
+fn external(error: impl std::error::Error + Send + Sync + 'static) -> datafusion::error::DataFusionError {
+    datafusion::error::DataFusionError::External(Box::new(error))
+}
 
 /// Tells nobody.
 pub fn no_observer() -> Observer {
@@ -116,6 +127,7 @@ impl Default for RunRequest {
 pub struct Engine {
     config: EngineConfig,
     memory: Arc<dyn MemoryPool>,
+    stores: Arc<store::Stores>,
 }
 
 impl fmt::Debug for Engine {
@@ -130,7 +142,8 @@ impl Engine {
     /// # Errors
     /// Where the folder for temporary files cannot be used.
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
-        let engine = Self { memory: session::memory(&config), config };
+        let (memory, stores) = (session::memory(&config), Arc::new(store::Stores::new(&config)));
+        let engine = Self { config, memory, stores };
         engine.session()?;
         Ok(engine)
     }
@@ -173,7 +186,7 @@ impl Engine {
 
     /// Refuses a component whose paths lead out of where the engine may read and write.
     fn admit(&self, component: &Component) -> Result<(), EngineError> {
-        self.config.roots.as_ref().map_or(Ok(()), |roots| roots.admit(component))
+        roots::admit(self.config.roots.as_ref(), component)
     }
 
     /// Scores the customers and publishes the table.
@@ -280,6 +293,6 @@ impl Engine {
     }
 
     fn session(&self) -> Result<datafusion::execution::session_state::SessionState, EngineError> {
-        session::new(&self.config, self.memory.clone())
+        session::new(&self.config, self.memory.clone(), self.stores.clone())
     }
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::fs::File;
 
 use datafusion::common::ScalarValue;
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::execution::session_state::SessionState;
+use object_store::ObjectStoreExt;
+use parquet::file::metadata::KeyValue;
 use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::SerializedFileReader;
 
@@ -12,7 +15,9 @@ use super::EngineError;
 use super::footer::plain_column;
 use super::profile::{Profile, number};
 use super::publish::keys;
-use super::{query, source};
+use super::store::Stores;
+use super::uri::{Uri, is_uri};
+use super::{query, source, store_error};
 use crate::component::{Component, ComponentError, PinnedStatistics, Population, check_pinned};
 use crate::plan::bind::{BoundField, BoundInput};
 use crate::plan::input::Window;
@@ -24,7 +29,7 @@ use crate::scorecard::{Aggregate, InputName, Statistic};
 ///
 /// # Errors
 /// Where an earlier output is named that is not there or recorded nothing.
-pub fn pinned(component: &Component) -> Result<PinnedStatistics, EngineError> {
+pub async fn pinned(component: &Component, state: &SessionState) -> Result<PinnedStatistics, EngineError> {
     let path = match component.population() {
         Population::FromRun => return Ok(PinnedStatistics::new()),
         Population::Pinned(values) => return Ok(values.clone()),
@@ -38,11 +43,17 @@ pub fn pinned(component: &Component) -> Result<PinnedStatistics, EngineError> {
         hint: "name an earlier output of this component, or give the statistics as a mapping".to_owned(),
         source: None,
     };
-    let file =
-        File::open(source::local(role, &path)?).map_err(|error| EngineError::of_io(role, &path, "read", error))?;
-    let reader = SerializedFileReader::new(file).map_err(|error| unreadable(format!("cannot be read: {error}")))?;
-    let metadata = reader.metadata().file_metadata().key_value_metadata();
-    let recorded = metadata.into_iter().flatten().find(|pair| pair.key == keys::POPULATION);
+    let metadata = match is_uri(&path) {
+        true => in_store(role, &path, state).await?,
+        false => {
+            let file = File::open(source::local(role, &path)?);
+            let file = file.map_err(|error| EngineError::of_io(role, &path, "read", error))?;
+            let reader = SerializedFileReader::new(file);
+            let reader = reader.map_err(|error| unreadable(format!("cannot be read: {error}")))?;
+            reader.metadata().file_metadata().key_value_metadata().cloned()
+        }
+    };
+    let recorded = metadata.iter().flatten().find(|pair| pair.key == keys::POPULATION);
     let Some(text) = recorded.and_then(|pair| pair.value.as_ref()) else {
         return Err(unreadable("records no population statistics".to_owned()));
     };
@@ -54,6 +65,16 @@ pub fn pinned(component: &Component) -> Result<PinnedStatistics, EngineError> {
         problems.push(component.problem("population", message, hint));
     });
     if problems.is_empty() { Ok(values) } else { Err(ComponentError::new(problems).into()) }
+}
+
+/// What an earlier output in a store says about itself.
+async fn in_store(role: &str, path: &str, state: &SessionState) -> Result<Option<Vec<KeyValue>>, EngineError> {
+    let uri = Uri::parse(role, path)?;
+    let store = Stores::register(role, &uri, state)?;
+    let object = store.head(&uri.path()).await.map_err(|error| store_error::of(role, path, "read", &error))?;
+    let footer = DFParquetMetadata::new(store.as_ref(), &object).fetch_metadata().await;
+    let footer = footer.map_err(|error| EngineError::unreadable(role, path, error))?;
+    Ok(footer.file_metadata().key_value_metadata().cloned())
 }
 
 /// All statistics that the scorecard needs of the connected inputs.

@@ -181,7 +181,7 @@ impl Prepared {
         let window = Window { as_of, days: component.scorecard().analysis_period_days };
         stages.begin(Stage::Open);
         let mut opening = open(component, as_of, state).await?;
-        let pinned = population::pinned(component)?;
+        let pinned = population::pinned(component, state).await?;
         let mut version = JoinSet::new();
         let settings = version::Settings::new(&opening.bound, &pinned, as_of);
         let (hashed, read, session) = (component.clone(), opening.read.clone(), state.clone());

@@ -7,19 +7,15 @@ use std::path::{Path, PathBuf};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
+use datafusion::execution::session_state::SessionState;
 use tempfile::NamedTempFile;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use super::EngineError;
+use super::encode::Encoder;
 use super::source::{local, plain};
-use crate::plan::names::CUSTOMER_ID;
+use super::store::{Claim, Purpose, Stores};
+use super::upload::Upload;
+use super::uri::{Uri, is_uri};
 
 /// Names of the facts in the output's file metadata.
 pub mod keys {
@@ -52,18 +48,18 @@ pub mod keys {
 /// What a file says about itself: names of [`keys`] and values.
 pub type Facts = Vec<(&'static str, String)>;
 
-/// A finished file that is not in its place yet; dropping it removes it.
-pub type Staged = NamedTempFile;
-
-/// Batches that may wait for the writer.
-const WAITING: usize = 4;
+/// A finished table that is not in its place yet; dropping it removes it.
+pub struct Staged {
+    file: NamedTempFile,
+    upload: Option<Upload>,
+}
 
 /// An output that no other run writes.
-pub struct Output {
-    target: PathBuf,
-    folder: PathBuf,
-    name: String,
-    lock: Option<(File, PathBuf)>,
+pub enum Output {
+    /// A local file, in a folder where this process and others lock it.
+    File(PathBuf, Folder),
+    /// An object. Stores know no locks: other processes are not kept away, and the last one to publish wins.
+    Object(Uri, Claim),
 }
 
 impl Output {
@@ -71,7 +67,13 @@ impl Output {
     ///
     /// # Errors
     /// Where another run holds it, or the folder cannot be written.
-    pub fn claim(path: &str) -> Result<Self, EngineError> {
+    pub fn claim(path: &str, state: &SessionState) -> Result<Self, EngineError> {
+        if is_uri(path) {
+            let uri = Uri::parse("output", path)?.writable("output")?;
+            let claim = Stores::of(state)?.claim(&uri);
+            let Some(claim) = claim else { return Err(EngineError::OutputBusy { path: path.to_owned() }) };
+            return Ok(Self::Object(uri, claim));
+        }
         let failed = |error| failure(path, error);
         // Through a link to the file that is meant, so that readers of either name see the new table.
         let target = plain(&local("output", path)?).map_err(failed)?;
@@ -87,71 +89,81 @@ impl Output {
         let lock_path = folder.join(format!(".{name}.lock"));
         let lock = lock(&lock_path).map_err(failed)?;
         let Some(lock) = lock else { return Err(EngineError::OutputBusy { path: path.to_owned() }) };
-        let output = Self { target, folder, name, lock: Some((lock, lock_path)) };
-        output.clear().map_err(failed)?;
-        Ok(output)
-    }
-
-    /// The file that will be replaced.
-    pub fn target(&self) -> &Path {
-        &self.target
+        let folder = Folder { path: folder, name, lock: Some((lock, lock_path)) };
+        folder.clear().map_err(failed)?;
+        Ok(Self::File(target, folder))
     }
 
     /// Where the output will be.
     pub fn path(&self) -> String {
-        self.target.display().to_string()
-    }
-
-    /// Starts a writer beside the output's place, on a thread of its own.
-    ///
-    /// # Errors
-    /// Where the folder cannot be written.
-    pub fn write(&self, schema: SchemaRef) -> Result<Writer, EngineError> {
-        let failed = |error| failure(&self.path(), error);
-        let staged = tempfile::Builder::new()
-            .prefix(&self.staged_prefix())
-            .suffix(STAGED)
-            .permissions(fs::Permissions::from_mode(0o666))
-            .tempfile_in(&self.folder)
-            .map_err(failed)?;
-        let level = ZstdLevel::try_new(1).map_err(|error| failed(io::Error::other(error)))?;
-        let mut properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(level))
-            .set_statistics_enabled(EnabledStatistics::Chunk)
-            .set_created_by(format!("customer-health {}", env!("CARGO_PKG_VERSION")));
-        for field in schema.fields() {
-            // Ids and scores hardly repeat, so that a dictionary of them would only be built to be given up.
-            if field.name() == CUSTOMER_ID || field.data_type().is_floating() {
-                properties = properties.set_column_dictionary_enabled(ColumnPath::from(field.name().as_str()), false);
-            }
+        match self {
+            Self::File(path, _) => path.display().to_string(),
+            Self::Object(uri, _) => uri.to_string(),
         }
-        let properties = properties.build();
-        let (batches, waiting) = mpsc::channel(WAITING);
-        let work = tokio::task::spawn_blocking(move || encode(staged, schema, properties, waiting));
-        Ok(Writer { path: self.path(), batches, work })
     }
 
-    /// Moves a finished file to the output's place.
+    /// Starts a writer: beside a file's place, or beside an upload that is not seen before it is complete.
     ///
     /// # Errors
-    /// Where the disk or the folder refuses; the output is then as it was.
-    pub fn publish(&self, staged: NamedTempFile) -> Result<u64, EngineError> {
+    /// Where the folder or the store cannot be written.
+    pub async fn write(&self, schema: SchemaRef) -> Result<Writer, EngineError> {
         let failed = |error| failure(&self.path(), error);
-        staged.as_file().sync_all().map_err(failed)?;
-        let bytes = staged.as_file().metadata().map_err(failed)?.len();
-        staged.persist(&self.target).map_err(|error| failed(error.error))?;
+        let mut staged = tempfile::Builder::new();
+        let (file, upload) = match self {
+            Self::File(_, folder) => {
+                let prefix = folder.staged_prefix();
+                let staged = staged.prefix(&prefix).suffix(STAGED).permissions(fs::Permissions::from_mode(0o666));
+                (staged.tempfile_in(&folder.path).map_err(failed)?, None)
+            }
+            Self::Object(uri, claim) => {
+                let folder = &claim.stores.temp_dir;
+                let file = staged.prefix("customer-health-output-").tempfile_in(folder).map_err(|error| {
+                    let (role, folder) = ("folder for temporary files", folder.display().to_string());
+                    EngineError::of_io(role, &folder, "written", error)
+                })?;
+                let store = claim.stores.open("output", uri, Purpose::Write)?;
+                (file, Some(Upload::start(uri.clone(), store).await?))
+            }
+        };
+        Ok(Writer { path: self.path(), encoder: Encoder::start(file, schema).map_err(failed)?, upload })
+    }
+
+    /// Puts a finished table in the output's place; its size.
+    ///
+    /// # Errors
+    /// Where the disk, the folder or the store refuses; the output is then as it was.
+    pub async fn publish(&self, staged: Staged) -> Result<u64, EngineError> {
+        let Staged { file, upload } = staged;
+        let (target, folder) = match (self, upload) {
+            (_, Some(upload)) => return upload.complete().await,
+            (Self::File(target, folder), None) => (target, folder),
+            (Self::Object(..), None) => return Err(failure(&self.path(), io::Error::other("nothing was sent"))),
+        };
+        let failed = |error| failure(&self.path(), error);
+        file.as_file().sync_all().map_err(failed)?;
+        let bytes = file.as_file().metadata().map_err(failed)?.len();
+        file.persist(target).map_err(|error| failed(error.error))?;
         // Without this a power cut could bring the old name back, though never a part of a file.
-        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        File::open(&folder.path).and_then(|folder| folder.sync_all()).map_err(failed)?;
         Ok(bytes)
     }
+}
 
+/// The folder of an output, and the lock in it.
+pub struct Folder {
+    path: PathBuf,
+    name: String,
+    lock: Option<(File, PathBuf)>,
+}
+
+impl Folder {
     fn staged_prefix(&self) -> String {
         format!(".{}.", self.name)
     }
 
     /// Removes staged files of runs that were killed: whoever holds the lock is the only writer.
     fn clear(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.folder)? {
+        for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let random = name.strip_prefix(&self.staged_prefix()).and_then(|name| name.strip_suffix(STAGED));
@@ -167,7 +179,7 @@ impl Output {
 /// Ending of files that are being written.
 const STAGED: &str = ".customer-health.tmp";
 
-impl Drop for Output {
+impl Drop for Folder {
     fn drop(&mut self) {
         // Removed while still locked; whoever opened it meanwhile sees that it is gone and opens a new one.
         if let Some((lock, path)) = self.lock.take() {
@@ -196,16 +208,11 @@ fn lock(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// A file being written. Dropping it stops the writing and removes the file.
+/// A table being written. Dropping it stops the writing and removes what was written.
 pub struct Writer {
     path: String,
-    batches: mpsc::Sender<Message>,
-    work: JoinHandle<Result<Option<NamedTempFile>, ParquetError>>,
-}
-
-enum Message {
-    Batch(RecordBatch),
-    Finish(Vec<KeyValue>),
+    encoder: Encoder,
+    upload: Option<Upload>,
 }
 
 impl Writer {
@@ -213,55 +220,21 @@ impl Writer {
     ///
     /// # Errors
     /// `false` where the writer has stopped; [`Writer::finish`] tells why.
-    pub async fn write(&self, batch: RecordBatch) -> bool {
-        self.batches.send(Message::Batch(batch)).await.is_ok()
+    pub async fn write(&mut self, batch: RecordBatch) -> bool {
+        self.encoder.write(batch).await
     }
 
-    /// Ends the file with its metadata.
+    /// Ends the file with its metadata and sends it to its store, where it is not seen yet.
     ///
     /// # Errors
     /// What went wrong in writing, now or before.
-    pub async fn finish(self, facts: Facts) -> Result<NamedTempFile, EngineError> {
-        let facts = facts.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect();
-        // Where the writer has stopped, its own error says more than the failed sending.
-        let _ = self.batches.send(Message::Finish(facts)).await;
-        drop(self.batches);
-        match self.work.await {
-            Ok(Ok(Some(staged))) => Ok(staged),
-            Ok(Ok(None)) => Err(failure(&self.path, io::Error::other("the writer ended early"))),
-            Ok(Err(error)) => Err(failure(&self.path, root_io(error))),
-            Err(error) => Err(failure(&self.path, io::Error::other(error))),
+    pub async fn finish(self, facts: Facts) -> Result<Staged, EngineError> {
+        let Self { path, encoder, mut upload } = self;
+        let file = encoder.finish(facts).await.map_err(|error| failure(&path, error))?;
+        if let Some(upload) = &mut upload {
+            upload.send(file.as_file()).await?;
         }
-    }
-}
-
-fn encode(
-    staged: NamedTempFile,
-    schema: SchemaRef,
-    properties: WriterProperties,
-    mut waiting: mpsc::Receiver<Message>,
-) -> Result<Option<NamedTempFile>, ParquetError> {
-    let mut writer = ArrowWriter::try_new(staged, schema, Some(properties))?;
-    while let Some(message) = waiting.blocking_recv() {
-        match message {
-            Message::Batch(batch) => writer.write(&batch)?,
-            Message::Finish(facts) => {
-                facts.into_iter().for_each(|fact| writer.append_key_value_metadata(fact));
-                return writer.into_inner().map(Some);
-            }
-        }
-    }
-    // The run was given up: dropping the writer removes the file.
-    Ok(None)
-}
-
-fn root_io(error: ParquetError) -> io::Error {
-    match error {
-        ParquetError::External(inner) => match inner.downcast::<io::Error>() {
-            Ok(io) => *io,
-            Err(other) => io::Error::other(other),
-        },
-        other => io::Error::other(other),
+        Ok(Staged { file, upload })
     }
 }
 

@@ -1,7 +1,8 @@
-//! Which folders a caller's paths may lead to, once `..` and links are followed.
+//! Which folders and stores a caller's paths may lead to, once `..` and links are followed.
 
 use std::path::{Component as Part, Path, PathBuf};
 
+use super::uri::{Uri, is_uri};
 use super::{EngineError, source};
 use crate::component::{Component, Population};
 
@@ -12,26 +13,45 @@ use crate::component::{Component, Population};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roots {
     folders: Vec<PathBuf>,
+    stores: Vec<Uri>,
 }
 
 impl Roots {
-    /// A policy that allows these folders and everything below.
+    /// A policy that allows these folders, or prefixes of object stores such as `s3://bucket/prefix`, and everything below.
     ///
     /// # Errors
-    /// Where one of them is no folder that can be found.
-    pub fn new<P: AsRef<Path>>(folders: impl IntoIterator<Item = P>) -> Result<Self, EngineError> {
-        let found = folders.into_iter().map(|folder| {
+    /// Where one of them is no folder that can be found, or no URI of a folder.
+    pub fn new<P: AsRef<Path>>(allowed: impl IntoIterator<Item = P>) -> Result<Self, EngineError> {
+        const ROLE: &str = "allowed folder";
+        let mut roots = Self { folders: Vec::new(), stores: Vec::new() };
+        for folder in allowed {
             let folder = folder.as_ref();
-            match folder.canonicalize() {
-                Ok(real) if real.is_dir() => Ok(real),
-                _ => Err(EngineError::NotFound {
-                    role: "allowed folder".to_owned(),
-                    path: folder.display().to_string(),
-                    hint: "name a folder that exists".to_owned(),
-                }),
+            let path = folder.to_string_lossy();
+            if is_uri(&path) {
+                let uri = Uri::parse(ROLE, &path)?;
+                if uri.glob.is_some() {
+                    return Err(EngineError::Uri {
+                        role: ROLE.to_owned(),
+                        uri: uri.to_string(),
+                        reason: "has a pattern, though everything below it is allowed".to_owned(),
+                        hint: "name the folder, such as s3://bucket/prefix".to_owned(),
+                    });
+                }
+                roots.stores.push(uri);
+                continue;
             }
-        });
-        Ok(Self { folders: found.collect::<Result<_, _>>()? })
+            match folder.canonicalize() {
+                Ok(real) if real.is_dir() => roots.folders.push(real),
+                _ => {
+                    return Err(EngineError::NotFound {
+                        role: ROLE.to_owned(),
+                        path: folder.display().to_string(),
+                        hint: "name a folder that exists".to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(roots)
     }
 
     /// The same, and this folder.
@@ -39,35 +59,25 @@ impl Roots {
     /// # Errors
     /// Where it is no folder that can be found.
     pub fn with(&self, folder: &Path) -> Result<Self, EngineError> {
-        let more = Self::new([folder])?;
-        Ok(Self { folders: self.folders.iter().chain(&more.folders).cloned().collect() })
+        let mut roots = self.clone();
+        roots.folders.extend(Self::new([folder])?.folders);
+        Ok(roots)
     }
 
-    /// Checks every path that a component names, before any of them is opened.
-    ///
-    /// # Errors
-    /// [`EngineError::Outside`] for the first that leads out, or its scheme if that is none for local files.
-    pub fn admit(&self, component: &Component) -> Result<(), EngineError> {
-        let at = |path: &str| source::resolve(component.base_dir(), path);
-        for (name, input) in component.inputs() {
-            self.admit_path(&format!("input `{name}`"), &at(&input.path))?;
-        }
-        if let Some(path) = component.history() {
-            self.admit_path("history", &at(path))?;
-        }
-        if let Population::FromOutput(path) = component.population() {
-            self.admit_path("population", &at(path))?;
-        }
-        for (table, path) in component.fan_out() {
-            self.admit_path(&format!("fan_out `{}`", table.name()), &at(path))?;
-        }
-        let Some(path) = component.output() else { return Ok(()) };
-        self.admit_path("output", &at(path)).map(drop)
-    }
-
-    fn admit_path(&self, role: &str, path: &str) -> Result<PathBuf, EngineError> {
+    fn admit_path(&self, role: &str, path: &str) -> Result<(), EngineError> {
         let local = source::local(role, path)?;
-        if self.holds(&local) { Ok(local) } else { Err(self.outside(role, path)) }
+        if self.holds(&local) { Ok(()) } else { Err(self.outside(role, path, "DIR")) }
+    }
+
+    fn admit_uri(&self, role: &str, uri: &Uri) -> Result<(), EngineError> {
+        if self.stores.iter().any(|root| root.holds(uri)) {
+            return Ok(());
+        }
+        let mut above = uri.segments.clone();
+        above.pop();
+        let above: Vec<&str> =
+            [uri.store.as_str().trim_end_matches('/')].into_iter().chain(above.iter().map(String::as_str)).collect();
+        Err(self.outside(role, &uri.to_string(), &above.join("/")))
     }
 
     /// Checks a file that was found, such as one behind a glob.
@@ -75,22 +85,60 @@ impl Roots {
     /// # Errors
     /// [`EngineError::Outside`] where it leads out.
     pub fn admit_file(&self, role: &str, path: &Path) -> Result<(), EngineError> {
-        if self.holds(path) { Ok(()) } else { Err(self.outside(role, &path.display().to_string())) }
+        if self.holds(path) { Ok(()) } else { Err(self.outside(role, &path.display().to_string(), "DIR")) }
     }
 
     fn holds(&self, path: &Path) -> bool {
         real(path).is_some_and(|real| self.folders.iter().any(|folder| real.starts_with(folder)))
     }
 
-    fn outside(&self, role: &str, path: &str) -> EngineError {
-        let allowed: Vec<String> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
-        EngineError::Outside { role: role.to_owned(), path: path.to_owned(), allowed: allowed.join(", ") }
+    fn outside(&self, role: &str, path: &str, wanted: &str) -> EngineError {
+        let folders = self.folders.iter().map(|folder| folder.display().to_string());
+        let allowed: Vec<String> = folders.chain(self.stores.iter().map(Uri::to_string)).collect();
+        EngineError::Outside {
+            role: role.to_owned(),
+            path: path.to_owned(),
+            allowed: allowed.join(", "),
+            wanted: wanted.to_owned(),
+        }
     }
+}
+
+/// Checks every path that a component names, before any of them is opened.
+///
+/// # Errors
+/// [`EngineError::Outside`] for the first that leads out; whatever is wrong with a URI, also where there are no roots.
+pub fn admit(roots: Option<&Roots>, component: &Component) -> Result<(), EngineError> {
+    let check = |role: &str, path: &str, written: bool| {
+        let path = source::resolve(component.base_dir(), path);
+        if is_uri(&path) {
+            let uri = Uri::parse(role, &path)?;
+            let uri = if written { uri.writable(role)? } else { uri };
+            return roots.map_or(Ok(()), |roots| roots.admit_uri(role, &uri));
+        }
+        roots.map_or(Ok(()), |roots| roots.admit_path(role, &path))
+    };
+    for (name, input) in component.inputs() {
+        check(&format!("input `{name}`"), &input.path, false)?;
+    }
+    if let Some(path) = component.history() {
+        check("history", path, false)?;
+    }
+    if let Population::FromOutput(path) = component.population() {
+        check("population", path, false)?;
+    }
+    for (table, path) in component.fan_out() {
+        check(&format!("fan_out `{}`", table.name()), path, true)?;
+    }
+    component.output().map_or(Ok(()), |path| check("output", path, true))
 }
 
 /// Where a component's output will be, the same for all ways of naming it, so that runs for it can wait for one another.
 pub fn output_place(component: &Component) -> Option<PathBuf> {
     let path = source::resolve(component.base_dir(), component.output()?);
+    if is_uri(&path) {
+        return Uri::parse("output", &path).ok().map(|uri| PathBuf::from(uri.place()));
+    }
     real(&source::local("output", &path).ok()?)
 }
 

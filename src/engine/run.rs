@@ -35,7 +35,7 @@ pub async fn materialize(
         let problem = component.problem("output", "the component names no output".to_owned(), hint);
         return Err(ComponentError::new(vec![problem]).into());
     };
-    let claim = |path: &str| Output::claim(&source::resolve(component.base_dir(), path));
+    let claim = |path: &str| Output::claim(&source::resolve(component.base_dir(), path), state);
     let output = claim(path)?;
     let besides = component.fan_out().iter().map(|(table, path)| Ok((*table, claim(path)?)));
     let besides = besides.collect::<Result<BTreeMap<FanOut, Output>, EngineError>>()?;
@@ -69,11 +69,11 @@ pub async fn materialize(
     let mut fan_out = Vec::new();
     for (table, (staged, rows)) in tables {
         if let Some(output) = besides.get(&table) {
-            let bytes = output.publish(staged)?;
+            let bytes = output.publish(staged).await?;
             fan_out.push(report(Some(table), output, rows, bytes));
         }
     }
-    let bytes = output.publish(staged)?;
+    let bytes = output.publish(staged).await?;
     let written = report(None, &output, fold.customers, bytes);
     for table in std::iter::once(&written).chain(&fan_out) {
         stages.log(format!("{}: {} rows, {} bytes at {}", table.asset_name, table.rows, table.bytes, table.path));
@@ -98,9 +98,12 @@ pub async fn materialize(
 
 /// Refuses an output that would take the place of what the run reads, now or when it runs again.
 fn refuse_own_files(component: &Component, key: &str, output: &Output, prepared: &Prepared) -> Result<(), EngineError> {
-    let read = prepared.opening.places.iter().find(|(_, place)| place.covers(output.target()));
+    let read = prepared.opening.places.iter().find(|(_, place)| place.covers(output));
     let scorecard = source::resolve(component.base_dir(), component.scorecard_name());
-    let same = |path: &str| source::plain(path.as_ref()).is_ok_and(|path| path == output.target());
+    let same = |path: &str| match output {
+        Output::File(target, _) => source::plain(path.as_ref()).is_ok_and(|path| path == *target),
+        Output::Object(..) => false,
+    };
     let what = match read {
         Some((name, _)) => format!("is among the files of the input `{name}`"),
         None if same(component.file()) => "is the component itself".to_owned(),
@@ -147,9 +150,9 @@ impl Run<'_> {
             Ok(batches) => batches,
             Err(error) => return Err(culprit::name(error, &prepared.opening.bound, prepared.window, state).await),
         };
-        let writer = outputs.scores.write(outputs.schema.clone())?;
+        let mut writer = outputs.scores.write(outputs.schema.clone()).await?;
         let facts = facts::of_run(component, request, prepared);
-        let besides = FannedOut::start(component, outputs.besides, outputs.schema, &facts, state)?;
+        let besides = FannedOut::start(component, outputs.besides, outputs.schema, &facts, state).await?;
         while let Some(batch) = batches.next().await {
             let folded = batch.and_then(|batch| {
                 fold.add(&batch)?;

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool, UnboundedMemoryPool};
@@ -10,6 +11,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+use super::store::{StoreOptions, Stores};
 use super::{EngineError, Roots};
 
 /// Consumers named when memory runs out.
@@ -29,6 +31,10 @@ pub struct EngineConfig {
     pub target_partitions: Option<usize>,
     /// Folders that paths of components may lead to; wherever this user may read and write if not given.
     pub roots: Option<Roots>,
+    /// Settings of object stores that go before the environment's.
+    pub store_options: StoreOptions,
+    /// How long an object store may take to answer; some 15 seconds if not given, and longer for what is sent to it.
+    pub store_timeout: Option<Duration>,
 }
 
 /// The memory that all runs of an engine share.
@@ -45,7 +51,11 @@ pub fn memory(config: &EngineConfig) -> Arc<dyn MemoryPool> {
 ///
 /// # Errors
 /// Where the folder for temporary files cannot be used.
-pub fn new(config: &EngineConfig, memory: Arc<dyn MemoryPool>) -> Result<SessionState, EngineError> {
+pub fn new(
+    config: &EngineConfig,
+    memory: Arc<dyn MemoryPool>,
+    stores: Arc<Stores>,
+) -> Result<SessionState, EngineError> {
     let mut disk = DiskManagerBuilder::default();
     if let Some(folder) = &config.temp_dir {
         disk.set_mode(DiskManagerMode::Directories(vec![folder.clone()]));
@@ -62,6 +72,7 @@ pub fn new(config: &EngineConfig, memory: Arc<dyn MemoryPool>) -> Result<Session
     }
     // Joined inputs have hardly two rows with one key to bring together before they are spread over the partitions.
     session.options_mut().execution.skip_partial_aggregation_probe_rows_threshold = PROBED_ROWS;
+    session = session.with_extension(stores);
     if let Some(roots) = &config.roots {
         session = session.with_extension(Arc::new(roots.clone()));
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::default_table_source::provider_as_source;
+use datafusion::common::TableReference;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::arrow::ArrowFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
@@ -13,14 +14,20 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::execution::session_state::SessionState;
 use futures::TryStreamExt;
-use object_store::ObjectMeta;
 use object_store::local::LocalFileSystem;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use url::Url;
 
-use super::{EngineError, Roots};
+use super::publish::Output;
+use super::store::Stores;
+use super::uri::{Protocol, Uri, is_uri};
+use super::{EngineError, Roots, store_error};
 use crate::component::{Format, nearest};
 use crate::plan::Table;
 use crate::plan::bind::KEY_ALIASES;
+
+/// What to look at where a store has nothing.
+const MISSING_OBJECT: &str = "check the bucket and the key; upper and lower case differ";
 
 /// A table that was opened, and what it is made of.
 pub struct Opened {
@@ -54,11 +61,14 @@ pub struct Place {
 }
 
 impl Place {
-    /// Whether a file at an absolute path is, or would be, one of the table's.
-    pub fn covers(&self, path: &Path) -> bool {
-        let named = path.to_str().is_some_and(|path| path.ends_with(&self.ending));
-        let there = object_store::path::Path::from_absolute_path(path);
-        named && there.is_ok_and(|path| self.url.contains(&path, false))
+    /// Whether an output is, or would be, one of the table's files.
+    pub fn covers(&self, output: &Output) -> bool {
+        let (store, path) = match output {
+            Output::File(path, _) => ("file:///", object_store::path::Path::from_absolute_path(path).ok()),
+            Output::Object(uri, _) => (uri.store.as_str(), Some(uri.path())),
+        };
+        let here = self.url.object_store().as_str() == store;
+        here && path.is_some_and(|path| path.as_ref().ends_with(&self.ending) && self.url.contains(&path, false))
     }
 }
 
@@ -111,7 +121,10 @@ impl Source<'_> {
     /// Where nothing is there, it may not be read, or is not of its format.
     pub async fn open(&self, state: &SessionState) -> Result<Opened, EngineError> {
         let unreadable = |error| EngineError::unreadable(self.role, self.path, error);
-        let (url, ending) = self.locate()?;
+        let (url, ending) = match is_uri(self.path) {
+            true => self.locate_in_store(state).await?,
+            false => self.locate()?,
+        };
         let at = url.get_url().clone();
         let store = state.runtime_env().object_store(&url).map_err(unreadable)?;
         let listed = url.list_all_files(state, store.as_ref(), &ending).await.map_err(unreadable)?;
@@ -133,7 +146,10 @@ impl Source<'_> {
                 source: None,
             });
         }
-        if let Some(roots) = state.config().get_extension::<Roots>() {
+        // A store has no links.
+        if at.scheme() == "file"
+            && let Some(roots) = state.config().get_extension::<Roots>()
+        {
             // Links in a folder or behind a glob are followed, wherever they lead.
             let local = LocalFileSystem::new();
             for file in &files {
@@ -180,6 +196,45 @@ impl Source<'_> {
         };
         let url = ListingTableUrl::try_new(url, None).map_err(|e| EngineError::unreadable(self.role, self.path, e))?;
         Ok((url, ending))
+    }
+
+    /// The same in a store, where a folder is what has something below it.
+    async fn locate_in_store(&self, state: &SessionState) -> Result<(ListingTableUrl, String), EngineError> {
+        let mut uri = Uri::parse(self.role, self.path)?;
+        let store = Stores::register(self.role, &uri, state)?;
+        if uri.protocol == Protocol::Http && uri.folder {
+            return Err(EngineError::Uri {
+                role: self.role.to_owned(),
+                uri: uri.to_string(),
+                reason: "is a folder or a pattern, and web servers do not list their files".to_owned(),
+                hint: "name one file, or put the files on s3://, gs:// or az://".to_owned(),
+            });
+        }
+        if !uri.folder {
+            match store.head(&uri.path()).await {
+                Ok(_) => {}
+                Err(object_store::Error::NotFound { .. }) if uri.protocol != Protocol::Http => {
+                    // Named without its slash, as local folders may be.
+                    let below = store.list(Some(&uri.path())).try_next().await;
+                    let below = below.map_err(|error| store_error::of(self.role, self.path, "read", &error))?;
+                    if below.is_none() {
+                        return Err(self.not_found(MISSING_OBJECT.to_owned()));
+                    }
+                    uri.folder = true;
+                }
+                Err(error) => return Err(store_error::of(self.role, self.path, "read", &error)),
+            }
+        }
+        let ending = if uri.folder && uri.glob.is_none() { self.ending() } else { "" };
+        let unreadable = |error| EngineError::unreadable(self.role, self.path, error);
+        // Listings are kept by path, and two stores may have one path.
+        let url = ListingTableUrl::try_new(uri.url(), None).map_err(unreadable)?;
+        let url = url.with_table_ref(TableReference::bare(uri.store.as_str()));
+        let url = match &uri.glob {
+            Some(glob) => url.with_glob(glob).map_err(unreadable)?,
+            None => url,
+        };
+        Ok((url, ending.to_owned()))
     }
 
     fn not_found(&self, hint: String) -> EngineError {

@@ -39,9 +39,10 @@ pub async fn of(
         let local = files.url.scheme() == "file";
         let mut hashes = Vec::with_capacity(files.objects.len());
         for object in &files.objects {
-            hashes.push(match local {
-                true => content(store.as_ref(), object).await.map_err(|error| unreadable(error.into()))?,
-                false => tag(object),
+            hashes.push(match &object.e_tag {
+                Some(tag) if !local => tagged(tag, object.size),
+                // Times say little: a store may not tell them, and one object may be written twice in a second.
+                _ => content(store.as_ref(), object).await.map_err(|error| unreadable(error.into()))?,
             });
         }
         // By content and not by name: parts that an engine names at random are the same parts under other names.
@@ -89,13 +90,10 @@ async fn content(store: &dyn ObjectStore, object: &ObjectMeta) -> object_store::
 }
 
 /// What a store says of an object that changes when the object does.
-fn tag(object: &ObjectMeta) -> blake3::Hash {
+fn tagged(tag: &str, size: u64) -> blake3::Hash {
     let mut hasher = Hasher::new();
-    match &object.e_tag {
-        Some(tag) => put(&mut hasher, tag.as_bytes()),
-        None => put(&mut hasher, &object.last_modified.timestamp_micros().to_le_bytes()),
-    }
-    hasher.update(&object.size.to_le_bytes());
+    put(&mut hasher, tag.as_bytes());
+    hasher.update(&size.to_le_bytes());
     hasher.finalize()
 }
 

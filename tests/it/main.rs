@@ -29,6 +29,8 @@ mod run_ids;
 mod runs;
 mod scales;
 mod serve;
+mod store_faults;
+mod stores;
 mod streamed;
 mod support;
 mod tables;

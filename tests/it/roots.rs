@@ -111,14 +111,40 @@ async fn other_schemes_are_refused() {
     let folder = two();
     let running = guarded(&folder).await;
     for text in [
-        "inputs: {customer: \"s3://bucket/c.parquet\"}\noutput: o.parquet\n",
+        "inputs: {customer: \"ftp://host/c.parquet\"}\noutput: o.parquet\n",
         "inputs: {customer: \"FILE:///etc/passwd\"}\noutput: o.parquet\n",
-        "inputs: {customer: c.parquet}\npopulation: \"http://host/c.parquet\"\noutput: o.parquet\n",
-        "inputs: {customer: c.parquet}\noutput: \"s3://bucket/o.parquet\"\n",
+        "inputs: {customer: c.parquet}\npopulation: \"hdfs://host/c.parquet\"\noutput: o.parquet\n",
+        "inputs: {customer: c.parquet}\noutput: \"S3://bucket/o.parquet\"\n",
     ] {
         let (code, message) = outcome(&running, &folder, text).await.unwrap();
         assert_eq!(code, Code::FailedPrecondition, "{message}");
         assert!(message.contains("is not supported"), "{message}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn stores_are_closed_to_a_server_that_was_not_told_of_them() {
+    let folder = two();
+    let running = guarded(&folder).await;
+    for (role, wanted, text) in [
+        ("input `customer`", "s3://bucket/in", "inputs: {customer: \"s3://bucket/in/c.parquet\"}\noutput: o.parquet\n"),
+        ("input `customer`", "https://host", "inputs: {customer: \"https://host/c.parquet\"}\noutput: o.parquet\n"),
+        (
+            "population",
+            "az://box",
+            "inputs: {customer: c.parquet}\npopulation: \"az://box/p.parquet\"\noutput: o.parquet\n",
+        ),
+        (
+            "history",
+            "gs://bucket",
+            "inputs: {customer: c.parquet}\nhistory: \"gs://bucket/p.parquet\"\ncalculate_trend: true\noutput: o.parquet\n",
+        ),
+        ("output", "s3://bucket", "inputs: {customer: c.parquet}\noutput: \"s3://bucket/o.parquet\"\n"),
+    ] {
+        let (code, message) = outcome(&running, &folder, text).await.unwrap();
+        assert_eq!(code, Code::PermissionDenied, "{message}");
+        assert!(message.starts_with(role) && message.contains(&format!("`serve --allow {wanted}`")), "{message}");
     }
     running.stop().await;
 }

@@ -1,0 +1,152 @@
+//! Object stores that fail, stumble or are slow: what is told, and that nothing is left half done.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use customer_health::engine::{Engine, EngineConfig, RunRequest, StoreOptions, uploads_ended};
+use customer_health::error::ErrorKind;
+use tokio::sync::Notify;
+
+use crate::stores::{INPUTS, OUTPUT, both, component, fails, run, scores};
+use crate::support::{Answer, Seen, silent};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_missing_or_forbidden_is_named() {
+    let (s3, folder) = both().await;
+    for (input, named) in [
+        ("s3://bucket/in/d.parquet", "input `customer`: there is nothing at s3://bucket/in/d.parquet"),
+        ("s3://bucket/nothing/", "s3://bucket/nothing/"),
+        ("s3://bucket/in/*.csv", "s3://bucket/in/*.csv"),
+        ("s3://other/in/c.parquet", "s3://other/in/c.parquet"),
+    ] {
+        let (kind, message) = fails(&s3, &folder, &format!("inputs: {{customer: \"{input}\"}}\n{OUTPUT}")).await;
+        assert!(kind == ErrorKind::NotFound && message.contains(named), "{kind:?} {message}");
+    }
+    s3.answer(|seen, _| if seen.begins_upload() { Answer::Status(404) } else { Answer::Pass });
+    let (kind, message) = fails(&s3, &folder, &format!("{INPUTS}output: \"s3://other/o.parquet\"\n")).await;
+    assert!(kind == ErrorKind::NotFound && message.contains("s3://other/o.parquet"), "{kind:?} {message}");
+    for status in [401, 403] {
+        s3.answer(move |seen, _| if seen.path.contains("/in/") { Answer::Status(status) } else { Answer::Pass });
+        let (kind, message) = fails(&s3, &folder, &format!("{INPUTS}{OUTPUT}")).await;
+        assert_eq!(kind, ErrorKind::Denied, "{message}");
+        assert!(message.starts_with("input `customer`: s3://bucket/in/c.parquet cannot be read"), "{message}");
+        s3.answer(move |seen, _| if seen.method == "POST" { Answer::Status(status) } else { Answer::Pass });
+        let (kind, message) = fails(&s3, &folder, &format!("{INPUTS}{OUTPUT}")).await;
+        assert_eq!(kind, ErrorKind::Denied, "{message}");
+        assert!(message.starts_with("output: s3://bucket/out/scores.parquet cannot be written"), "{message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_stumbles_is_asked_again() {
+    let (s3, folder) = both().await;
+    for status in [500, 503] {
+        // The first two requests of each kind and object.
+        let counts = std::sync::Mutex::new(std::collections::HashMap::new());
+        s3.answer(move |seen, _| {
+            let mut counts = counts.lock().unwrap();
+            let count = counts.entry((seen.method.clone(), seen.path.clone())).or_insert(0);
+            *count += 1;
+            if *count <= 2 { Answer::Status(status) } else { Answer::Pass }
+        });
+        let report = run(&s3, &folder, &format!("{INPUTS}{OUTPUT}")).await.unwrap();
+        assert_eq!(scores(&s3.file("out/scores.parquet")).len() as u64, report.customers);
+        assert!(s3.uploads().is_empty(), "{:?}", s3.uploads());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_fails_for_good_ends_the_run_and_leaves_the_old_table() {
+    type Hit = fn(&Seen) -> bool;
+    let (s3, folder) = both().await;
+    let text = format!("{INPUTS}{OUTPUT}fan_out: {{churn_risk: \"s3://bucket/out/risk.parquet\"}}\n");
+    run(&s3, &folder, &text).await.unwrap();
+    let files = ["out/scores.parquet", "out/risk.parquet"].map(|key| s3.file(key));
+    let before = files.clone().map(|file| fs::read(file).unwrap());
+    let hits: [(&str, Hit); 5] = [
+        ("input `customer`: s3://bucket/in/c.parquet", |seen| seen.path.contains("/in/c.parquet")),
+        ("input `usage`: s3://bucket/in/usage/", |seen| seen.method == "GET" && seen.path.contains("/in/usage/")),
+        ("output: s3://bucket/out/", Seen::begins_upload),
+        ("output: s3://bucket/out/", Seen::is_part),
+        ("output: s3://bucket/out/", Seen::completes),
+    ];
+    for (named, hit) in hits {
+        s3.answer(move |seen, _| if hit(seen) { Answer::Status(503) } else { Answer::Pass });
+        let since = Instant::now();
+        let (kind, message) = fails(&s3, &folder, &text).await;
+        assert_eq!(kind, ErrorKind::Unavailable, "{message}");
+        assert!(message.starts_with(named) && message.contains("503"), "{named}: {message}");
+        assert!(since.elapsed() < Duration::from_secs(40), "{named}: {:?}", since.elapsed());
+        assert!(files.clone().map(|file| fs::read(file).unwrap()) == before, "{named}: the tables are as they were");
+        assert!(s3.uploads().is_empty(), "{named}: {:?}", s3.uploads());
+    }
+    s3.behave();
+    run(&s3, &folder, &text).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_gets_lost_is_no_failure() {
+    let (s3, folder) = both().await;
+    s3.answer(|seen, _| if seen.completes() { Answer::DoneBut(503) } else { Answer::Pass });
+    run(&s3, &folder, &format!("{INPUTS}{OUTPUT}")).await.unwrap();
+    assert_eq!(scores(&s3.file("out/scores.parquet")).len(), 500);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_answers_are_waited_for_and_none_at_all_are_not() {
+    let (s3, folder) = both().await;
+    s3.answer(|_, _| Answer::After(Duration::from_millis(100)));
+    run(&s3, &folder, &format!("{INPUTS}{OUTPUT}")).await.unwrap();
+    s3.answer(|_, _| Answer::After(Duration::from_secs(60)));
+    let config = EngineConfig { store_timeout: Some(Duration::from_millis(300)), ..s3.config() };
+    let component = component(&folder, &format!("{INPUTS}{OUTPUT}"));
+    let since = Instant::now();
+    let error = Engine::new(config).unwrap().materialize(&component, &RunRequest::new(), &silent()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("did not answer in time"), "{error}");
+    assert!(since.elapsed() < Duration::from_secs(15), "{:?}", since.elapsed());
+    let config = EngineConfig {
+        store_options: StoreOptions(
+            s3.config()
+                .store_options
+                .0
+                .into_iter()
+                .chain([("aws_endpoint".into(), "http://127.0.0.1:9".into())])
+                .collect(),
+        ),
+        ..s3.config()
+    };
+    let error = Engine::new(config).unwrap().materialize(&component, &RunRequest::new(), &silent()).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Unavailable && error.to_string().contains("cannot be reached"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_run_leaves_the_old_table_and_no_parts() {
+    let (s3, folder) = both().await;
+    let text = format!("{INPUTS}{OUTPUT}");
+    run(&s3, &folder, &text).await.unwrap();
+    let before = fs::read(s3.file("out/scores.parquet")).unwrap();
+    let hits: [fn(&Seen) -> bool; 3] =
+        [|seen| seen.path.contains("/in/c.parquet"), Seen::is_part, |seen| seen.method == "POST" && seen.completes()];
+    for hit in hits {
+        let reached = Arc::new(Notify::new());
+        let tell = reached.clone();
+        s3.answer(move |seen, _| {
+            if !hit(seen) {
+                return Answer::Pass;
+            }
+            tell.notify_one();
+            Answer::After(Duration::from_secs(60))
+        });
+        let (engine, component, request) = (s3.engine(), component(&folder, &text), RunRequest::new());
+        let watcher = silent();
+        tokio::select! {
+            outcome = engine.materialize(&component, &request, &watcher) => panic!("ended: {outcome:?}"),
+            () = reached.notified() => {}
+        }
+        uploads_ended().await;
+        assert!(fs::read(s3.file("out/scores.parquet")).unwrap() == before);
+        assert!(s3.uploads().is_empty(), "{:?}", s3.uploads());
+    }
+}
