@@ -1,5 +1,7 @@
 //! A typed client: asks a server for a run, and tells progress and failures in the words of this crate.
 
+mod connect;
+
 use std::error::Error;
 use std::future::ready;
 use std::path::Path;
@@ -7,8 +9,13 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use futures::stream::{self, Stream, StreamExt};
 use tokio::sync::oneshot;
-use tonic::transport::{Channel, Endpoint};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
 use tonic::{Code, Status};
+
+pub use connect::ClientOptions;
+
+use connect::Bearer;
 
 use crate::component::{FanOut, Recipe};
 use crate::error::ErrorKind;
@@ -32,7 +39,7 @@ const CHUNK: usize = 1 << 20;
 /// A connection to a server.
 #[derive(Debug, Clone)]
 pub struct Client {
-    inner: CustomerHealthServiceClient<Channel>,
+    inner: CustomerHealthServiceClient<InterceptedService<Channel, Bearer>>,
 }
 
 /// What a server tells while a run works.
@@ -64,17 +71,16 @@ impl Client {
     /// # Errors
     /// Where the address is none, or nobody answers there.
     pub async fn connect(uri: &str) -> Result<Self, ClientError> {
-        let unreachable = |error: &dyn Error| ClientError {
-            kind: ErrorKind::Unavailable,
-            message: format!(
-                "cannot reach the server at {uri}: {}\n\
-                 hint: expected the address that `customer-health serve` prints, such as http://127.0.0.1:50051",
-                root_cause(error)
-            ),
-        };
-        let endpoint = Endpoint::from_shared(uri.to_owned()).map_err(|error| unreachable(&error))?;
-        let channel = endpoint.tcp_nodelay(true).connect().await.map_err(|error| unreachable(&error))?;
-        Ok(Self { inner: CustomerHealthServiceClient::new(channel) })
+        Self::connect_with(uri, &ClientOptions::default()).await
+    }
+
+    /// Connects to a server that wants to know who calls, such as `https://scores.example.com:50051`.
+    ///
+    /// # Errors
+    /// Where the address is none, the options do not go with it, or nobody answers there.
+    pub async fn connect_with(uri: &str, options: &ClientOptions) -> Result<Self, ClientError> {
+        let (channel, bearer) = connect::connect(uri, options).await?;
+        Ok(Self { inner: CustomerHealthServiceClient::with_interceptor(channel, bearer) })
     }
 
     /// Runs until the table is published; `on_notice` hears of everything before that. Dropping the future cancels the
@@ -279,7 +285,7 @@ impl From<Status> for ClientError {
         let kind = known
             .unwrap_or_else(|| if status.source().is_some() { ErrorKind::Unavailable } else { kind(status.code()) });
         let message = match (known, status.source()) {
-            (None, Some(source)) => format!("the connection to the server broke: {}", root_cause(source)),
+            (None, Some(source)) => connect::broken(&root_cause(source)),
             _ if status.message().is_empty() => status.code().description().to_lowercase(),
             _ => status.message().to_owned(),
         };
@@ -290,10 +296,12 @@ impl From<Status> for ClientError {
 /// The kind that a code stands for where no reason came with it.
 fn kind(code: Code) -> ErrorKind {
     match code {
-        Code::InvalidArgument | Code::OutOfRange => ErrorKind::InvalidComponent,
+        Code::InvalidArgument => ErrorKind::InvalidComponent,
+        Code::OutOfRange => ErrorKind::MessageTooLarge,
         Code::FailedPrecondition => ErrorKind::InvalidInput,
         Code::NotFound => ErrorKind::NotFound,
-        Code::PermissionDenied | Code::Unauthenticated => ErrorKind::Denied,
+        Code::PermissionDenied => ErrorKind::Denied,
+        Code::Unauthenticated => ErrorKind::Unauthenticated,
         Code::Aborted | Code::AlreadyExists => ErrorKind::OutputConflict,
         Code::ResourceExhausted => ErrorKind::ResourceExhausted,
         Code::Unavailable | Code::DeadlineExceeded => ErrorKind::Unavailable,

@@ -15,10 +15,14 @@ pub enum ErrorKind {
     NotFound,
     /// The operating system or the store refuses access.
     Denied,
+    /// The caller did not say who it is, or cannot prove it.
+    Unauthenticated,
     /// Another run is writing the same output.
     OutputConflict,
     /// A memory or disk limit was reached.
     ResourceExhausted,
+    /// A message of the call is larger than the server takes.
+    MessageTooLarge,
     /// The server or a store does not answer; trying again may help.
     Unavailable,
     /// The caller gave up.
@@ -29,13 +33,15 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, in declaration order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::InvalidComponent,
         Self::InvalidInput,
         Self::NotFound,
         Self::Denied,
+        Self::Unauthenticated,
         Self::OutputConflict,
         Self::ResourceExhausted,
+        Self::MessageTooLarge,
         Self::Unavailable,
         Self::Cancelled,
         Self::Internal,
@@ -48,8 +54,10 @@ impl ErrorKind {
             Self::InvalidInput => "INVALID_INPUT",
             Self::NotFound => "NOT_FOUND",
             Self::Denied => "DENIED",
+            Self::Unauthenticated => "UNAUTHENTICATED",
             Self::OutputConflict => "OUTPUT_CONFLICT",
             Self::ResourceExhausted => "RESOURCE_EXHAUSTED",
+            Self::MessageTooLarge => "MESSAGE_TOO_LARGE",
             Self::Unavailable => "UNAVAILABLE",
             Self::Cancelled => "CANCELLED",
             Self::Internal => "INTERNAL",
@@ -66,6 +74,8 @@ impl ErrorKind {
             | Self::InvalidInput
             | Self::NotFound
             | Self::Denied
+            | Self::Unauthenticated
+            | Self::MessageTooLarge
             | Self::Cancelled
             | Self::Internal => None,
         }
@@ -78,9 +88,13 @@ impl ErrorKind {
             Self::InvalidInput => "Give the input another file, or map its columns; the data has to change first.",
             Self::NotFound => "Check the path or the customer's id; run again once the file is there.",
             Self::Denied => "Have the operator allow the folder with `serve --allow`, or change the permissions.",
+            Self::Unauthenticated => "Send a token that the server knows, as `authorization: Bearer TOKEN`.",
             Self::OutputConflict => "Wait for the other run to end, or give this run another output.",
             Self::ResourceExhausted => {
                 "Try again when less is running, or with more memory, disk or places in the queue."
+            }
+            Self::MessageTooLarge => {
+                "Send tables with `MaterializeStream`, in smaller chunks, or have the operator raise `serve --max-message-size`."
             }
             Self::Unavailable => "Try again; the output is as it was.",
             Self::Cancelled => "Nothing: the caller gave up or its deadline passed, and the output is as it was.",

@@ -87,10 +87,10 @@ pub fn input(text: &str) -> Result<(InputName, String), String> {
 
 /// Reads a server's address, such as `http://127.0.0.1:50051`.
 pub fn server(text: &str) -> Result<String, String> {
-    let address = url::Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.has_host());
+    let address = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     match address {
         Some(_) => Ok(text.to_owned()),
-        None => Err("expected http://HOST:PORT, as `customer-health serve` prints it".to_owned()),
+        None => Err("expected http://HOST:PORT or https://HOST:PORT, as `customer-health serve` prints it".to_owned()),
     }
 }
 
@@ -171,8 +171,8 @@ mod tests {
 
     #[test]
     fn a_server_is_an_http_address() {
-        assert!(server("http://127.0.0.1:50051").is_ok() && server("http://[::1]:50051").is_ok());
-        for wrong in ["", "127.0.0.1:50051", "localhost:50051", "https://host:1", "http://"] {
+        assert!(server("http://127.0.0.1:50051").is_ok() && server("https://[::1]:50051").is_ok());
+        for wrong in ["", "127.0.0.1:50051", "localhost:50051", "ftp://host:1", "http://"] {
             assert!(server(wrong).is_err(), "{wrong}");
         }
     }

@@ -7,7 +7,7 @@ use crate::client::ClientError;
 use crate::component::ComponentError;
 use crate::engine::EngineError;
 use crate::error::ErrorKind;
-use crate::service::ServeError;
+use crate::service::{CredentialError, ServeError};
 
 /// A fault of this program. A retry does not help; please report it.
 pub const INTERNAL: u8 = 1;
@@ -27,6 +27,10 @@ pub const OUTPUT_CONFLICT: u8 = 7;
 pub const RESOURCE_EXHAUSTED: u8 = 8;
 /// The server or a store does not answer. A retry helps.
 pub const UNAVAILABLE: u8 = 9;
+/// The server does not know the caller. A retry does not help without a token that it knows.
+pub const UNAUTHENTICATED: u8 = 10;
+/// The request is larger than the server takes. A retry does not help.
+pub const MESSAGE_TOO_LARGE: u8 = 11;
 /// Interrupted by a signal; the output is as it was. A retry helps.
 pub const CANCELLED: u8 = 130;
 
@@ -43,6 +47,8 @@ Exit codes:
   7    another run is writing the same output, or a file is in the way; try again later
   8    memory or disk did not suffice; try again with more
   9    the server or a store does not answer; try again
+  10   the server does not know the caller: give it a token
+  11   the request is larger than the server takes
   130  interrupted by a signal; the output is as it was";
 
 /// The exit code that tells a kind of failure.
@@ -52,8 +58,10 @@ pub fn code(kind: ErrorKind) -> u8 {
         ErrorKind::InvalidInput => INVALID_INPUT,
         ErrorKind::NotFound => NOT_FOUND,
         ErrorKind::Denied => DENIED,
+        ErrorKind::Unauthenticated => UNAUTHENTICATED,
         ErrorKind::OutputConflict => OUTPUT_CONFLICT,
         ErrorKind::ResourceExhausted => RESOURCE_EXHAUSTED,
+        ErrorKind::MessageTooLarge => MESSAGE_TOO_LARGE,
         ErrorKind::Unavailable => UNAVAILABLE,
         ErrorKind::Cancelled => CANCELLED,
         ErrorKind::Internal => INTERNAL,
@@ -120,6 +128,16 @@ impl From<EngineError> for Failure {
 impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
         Self::new(error.kind(), error.to_string())
+    }
+}
+
+impl From<CredentialError> for Failure {
+    fn from(error: CredentialError) -> Self {
+        match &error {
+            // Which file is given is a matter of the command line.
+            CredentialError::Invalid { .. } => Self::usage(error.to_string()),
+            CredentialError::Unreadable { .. } => Self::new(error.kind(), error.to_string()),
+        }
     }
 }
 

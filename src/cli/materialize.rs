@@ -11,6 +11,7 @@ use super::args::{self, ComponentArgs, LimitArgs};
 use super::exit::{self, Failure};
 use super::pipes::Pipes;
 use super::progress::Progress;
+use super::remote::RemoteArgs;
 use super::{asked_to_stop, block_on, print, summary};
 use crate::client::{self, Client, Notice};
 use crate::error::ErrorKind;
@@ -31,6 +32,7 @@ Examples:
   customer-health materialize component.yaml --as-of 2025-06-30
   customer-health materialize component.yaml --format json | jq .report.categories
   customer-health materialize component.yaml --server http://127.0.0.1:50051
+  customer-health materialize component.yaml --server https://scores.example.com:50051 --token-file token
 
 {}", exit::HELP))]
 pub struct MaterializeArgs {
@@ -70,9 +72,8 @@ pub struct MaterializeArgs {
     #[arg(long)]
     checks: bool,
 
-    /// Ask the server at this address, which must see the same files; without it the run happens in this process
-    #[arg(long, value_name = "http://HOST:PORT", value_parser = args::server, conflicts_with = "memory_limit")]
-    server: Option<String>,
+    #[command(flatten)]
+    remote: RemoteArgs,
 
     #[command(flatten)]
     limits: LimitArgs,
@@ -157,8 +158,8 @@ async fn call(
     request: MaterializeRequest,
     on_notice: impl FnMut(Notice),
 ) -> Result<MaterializeResult, Failure> {
-    if let Some(uri) = &args.server {
-        return ask(uri, request, on_notice).await;
+    if let Some(client) = args.remote.client().await? {
+        return ask(client, request, on_notice).await;
     }
     let failed = |error| Failure::io("cannot listen on the loopback address", &error);
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
@@ -172,7 +173,7 @@ async fn call(
             served?;
             return Err(Failure::new(ErrorKind::Internal, "the server in this process stopped of itself"));
         }
-        outcome = ask(&uri, request, on_notice) => outcome,
+        outcome = async { ask(Client::connect(&uri).await?, request, on_notice).await } => outcome,
     };
     drop(stop);
     serving.await?;
@@ -180,11 +181,11 @@ async fn call(
 }
 
 async fn ask(
-    uri: &str,
+    mut client: Client,
     request: MaterializeRequest,
     on_notice: impl FnMut(Notice),
 ) -> Result<MaterializeResult, Failure> {
-    Ok(Client::connect(uri).await?.materialize(request, on_notice).await?)
+    Ok(client.materialize(request, on_notice).await?)
 }
 
 fn json(result: &MaterializeResult) -> Result<String, Failure> {

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::args::{self, LimitArgs};
 use super::exit::{self, Failure};
+use super::security::{ConnectionArgs, SecurityArgs};
 use super::{asked_to_stop, block_on, print};
 use crate::engine::{EngineConfig, Roots};
 use crate::service::{self, Limits, ServerConfig};
@@ -20,13 +21,15 @@ use crate::service::{self, Limits, ServerConfig};
 Prints `listening on http://ADDRESS` on stdout once calls are accepted. SIGINT and SIGTERM end it: health says
 not-serving, new calls are refused, and running ones finish within the grace.
 
-The server reads and writes files for whoever can reach it: only below the folders of --allow, once `..` and links are
-followed, and on loopback only, unless --insecure says otherwise.
+The server reads and writes files for whoever may call it: only below the folders of --allow, once `..` and links are
+followed. On addresses that other machines can reach it wants TLS, and tokens or the callers' certificates, unless
+--insecure says otherwise.
 
 Examples:
   customer-health serve
   customer-health serve --allow /data/crm --allow /data/scores
   customer-health serve --listen 127.0.0.1:0 --memory-limit 4GiB
+  customer-health serve --listen 0.0.0.0:50051 --tls-cert cert.pem --tls-key key.pem --token-file tokens
   customer-health materialize component.yaml --server http://127.0.0.1:50051")]
 pub struct ServeArgs {
     /// Address to listen on; port 0 takes a free one
@@ -53,16 +56,18 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SIZE", value_parser = args::memory)]
     max_upload: Option<usize>,
 
-    /// Listen on addresses that other machines can reach, without encryption and for anybody
-    #[arg(long)]
-    insecure: bool,
-
     /// Seconds that running calls get to finish when the server is asked to stop
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     grace: u64,
 
     #[command(flatten)]
     limits: LimitArgs,
+
+    #[command(flatten)]
+    security: SecurityArgs,
+
+    #[command(flatten)]
+    connections: ConnectionArgs,
 }
 
 /// A folder that is there, from the root.
@@ -81,6 +86,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 /// # Errors
 /// Where the address cannot be listened on or the engine cannot be made.
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
+    let security = args.security.read()?;
     let components = args.components.as_deref().map(folder).transpose()?;
     let engine = EngineConfig { roots: Some(Roots::new(&args.allow)?), ..args.limits.engine() };
     block_on(async {
@@ -94,24 +100,22 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         };
         let addresses: Vec<SocketAddr> = lookup_host(&args.listen).await.map_err(failed)?.collect();
         // Looked at before anything is bound: not for a moment does it listen where it should not.
-        if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback() && !args.insecure) {
-            return Err(Failure::usage(format!(
-                "{open} is no loopback address: whoever can reach it could read and write files as this user\n\
-                 hint: listen on 127.0.0.1, or say --insecure where the network keeps strangers away"
-            )));
+        for address in &addresses {
+            security.admit(*address)?;
         }
         let listener = TcpListener::bind(&addresses[..]).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        if !address.ip().is_loopback() {
-            tracing::warn!("whoever can reach {address} can read and write files as this user");
-        }
-        print::stdout(&format!("listening on http://{address}\n"))?;
+        security.warn(address);
+        print::stdout(&format!("listening on {}://{address}\n", security.scheme()))?;
         let limits =
             Limits { max_runs: args.max_runs.unwrap_or(Limits::default().max_runs), max_queued: args.max_queued };
         let config = ServerConfig {
             engine,
             limits,
             components,
+            connections: args.connections.limits(),
+            tls: security.tls,
+            tokens: security.tokens,
             max_upload: args.max_upload.map_or(service::MAX_UPLOAD, |bytes| bytes as u64),
             grace: Duration::from_secs(args.grace),
         };

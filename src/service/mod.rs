@@ -2,11 +2,14 @@
 
 mod admission;
 mod catalog;
+mod connections;
 mod convert;
 mod convert_answer;
 mod convert_report;
 mod convert_request;
+mod credential;
 mod delivery;
+mod guarded;
 mod handler;
 mod known;
 mod listeners;
@@ -14,10 +17,16 @@ mod runs;
 mod server;
 mod status;
 mod stream;
+mod tls;
+mod token;
 mod upload;
 mod watch;
 
 pub use admission::Limits;
+pub use connections::Connections;
 pub use convert_request::RequestError;
+pub use credential::{Credential, CredentialError};
 pub use server::{MAX_UPLOAD, ServeError, ServerConfig, run};
 pub use status::{DOMAIN, code};
+pub use tls::Tls;
+pub use token::Tokens;

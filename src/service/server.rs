@@ -10,23 +10,23 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
 use super::admission::Limits;
 use super::catalog::Catalog;
+use super::connections::{Connections, accepted};
+use super::guarded::Guarded;
 use super::handler::Handler;
 use super::runs::Runs;
+use super::tls::Tls;
+use super::token::Tokens;
 use super::upload::Room;
 use super::watch;
 use crate::engine::{Engine, EngineConfig, EngineError};
 use crate::error::ErrorKind;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::customer_health_service_server::CustomerHealthServiceServer;
-
-/// How often a silent connection is asked for a sign of life: a caller that vanished must not keep its run going.
-const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// How long cancelled calls get to tell their callers.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -43,6 +43,12 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// Folder with the components that requests may name.
     pub components: Option<PathBuf>,
+    /// Limits of connections and messages.
+    pub connections: Connections,
+    /// How it encrypts; not at all if not given.
+    pub tls: Option<Tls>,
+    /// Tokens of which callers need one, but for health; anybody may call if not given.
+    pub tokens: Option<Tokens>,
     /// Most bytes that the uploads of all calls may take on disk.
     pub max_upload: u64,
     /// How long running calls may take to finish after shutdown begins; then they are cancelled.
@@ -55,6 +61,9 @@ impl Default for ServerConfig {
             engine: EngineConfig::default(),
             limits: Limits::default(),
             components: None,
+            connections: Connections::default(),
+            tls: None,
+            tokens: None,
             max_upload: MAX_UPLOAD,
             grace: Duration::from_secs(30),
         }
@@ -107,7 +116,12 @@ pub async fn run(
     if catalog.folder().is_some() {
         watching.spawn(watch::watch(catalog.clone(), reporter.clone()));
     }
-    let service = CustomerHealthServiceServer::new(Handler::new(runs, catalog, Room::new(config.max_upload)));
+    let ServerConfig { connections, tokens, .. } = config;
+    if let Some(tokens) = tokens.clone() {
+        watching.spawn(tokens.watch());
+    }
+    let service = CustomerHealthServiceServer::new(Handler::new(runs, catalog, Room::new(config.max_upload)))
+        .max_decoding_message_size(connections.max_message_size);
     report(&reporter, ServingStatus::Serving).await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -118,12 +132,22 @@ pub async fn run(
         report(&reporter, ServingStatus::NotServing).await;
         draining.cancel();
     };
-    let serving = Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE))
+    let mut server = Server::builder()
+        .http2_keepalive_interval(Some(connections.keepalive_interval))
+        .http2_keepalive_timeout(Some(connections.keepalive_timeout))
+        .max_concurrent_streams(connections.max_streams);
+    if let Some(age) = connections.max_age {
+        server = server.max_connection_age(age);
+    }
+    if let Some(tls) = &config.tls {
+        server = server.tls_config(tls.config())?;
+    }
+    let serving = server
+        // Whoever asks whether the server lives, such as kubelet, has no token.
         .add_service(health)
-        .add_service(reflection)
-        .add_service(service)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), signal);
+        .add_service(Guarded::new(reflection, tokens.clone()))
+        .add_service(Guarded::new(service, tokens))
+        .serve_with_incoming_shutdown(accepted(listener, connections.max_connections), signal);
     let mut serving = std::pin::pin!(serving);
     let grace_is_over = async {
         draining.cancelled().await;

@@ -28,6 +28,9 @@ const MAX_VIOLATIONS: usize = 1_500;
 /// Key in ErrorInfo's metadata: how many problems the component has, of which BadRequest may hold the first only.
 const PROBLEMS: &str = "problems";
 
+/// How the transport begins to say that a message is too large.
+const TOO_LARGE: &str = "Error, decoded message length too large:";
+
 /// What stands for the part of a message that was cut out.
 const CUT: &str = "\n... (cut) ...\n";
 
@@ -41,6 +44,26 @@ pub fn late() -> Status {
     let message = "the deadline passed before the run was done; the output is as it was\n\
                    hint: give the call a longer deadline";
     detailed(Code::DeadlineExceeded, ErrorKind::Cancelled, message, ErrorDetails::new(), HashMap::new())
+}
+
+/// The status in place of the transport's own, where that says that a message is too large.
+pub fn too_large(told: &Status) -> Option<Status> {
+    let sizes = told.message().strip_prefix(TOO_LARGE).filter(|_| told.code() == Code::OutOfRange)?;
+    let message = format!(
+        "a message is larger than the server takes:{sizes}\n\
+         hint: send tables with `MaterializeStream`, in smaller chunks; the operator allows more with \
+         `serve --max-message-size`"
+    );
+    Some(status(ErrorKind::MessageTooLarge, &message))
+}
+
+/// The status of a call without a token that the server knows.
+pub fn stranger() -> Status {
+    status(
+        ErrorKind::Unauthenticated,
+        "the call brings no token that the server knows\n\
+         hint: send `authorization: Bearer TOKEN`; `materialize --server` takes it from `--token-file`",
+    )
 }
 
 /// The status of an engine's failure, with the places of the component's problems.
@@ -89,6 +112,7 @@ pub fn of_catalog(error: &CatalogError) -> Status {
 pub fn of_upload(error: &UploadError) -> Status {
     match error {
         UploadError::Engine(error) => of_engine(error),
+        UploadError::Broken(told) => too_large(told).unwrap_or_else(|| status(error.kind(), &error.to_string())),
         error => status(error.kind(), &error.to_string()),
     }
 }
@@ -122,8 +146,10 @@ pub fn code(kind: ErrorKind) -> Code {
         ErrorKind::InvalidInput => Code::FailedPrecondition,
         ErrorKind::NotFound => Code::NotFound,
         ErrorKind::Denied => Code::PermissionDenied,
+        ErrorKind::Unauthenticated => Code::Unauthenticated,
         ErrorKind::OutputConflict => Code::Aborted,
         ErrorKind::ResourceExhausted => Code::ResourceExhausted,
+        ErrorKind::MessageTooLarge => Code::OutOfRange,
         ErrorKind::Unavailable => Code::Unavailable,
         ErrorKind::Cancelled => Code::Cancelled,
         ErrorKind::Internal => Code::Internal,

@@ -28,6 +28,7 @@ mod roots;
 mod run_ids;
 mod runs;
 mod scales;
+mod secure;
 mod serve;
 mod store_faults;
 mod stores;

@@ -46,7 +46,7 @@ const BANS: &[Ban] = &[
     Ban {
         text: "tonic",
         under: &["src/"],
-        except: &["src/service/", "src/client.rs", "src/proto/"],
+        except: &["src/service/", "src/client", "src/proto/"],
         why: "gRPC stays in its shell",
     },
     Ban {
@@ -106,7 +106,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("src/plan/", &["engine", "proto", "service", "client", "cli"]),
     ("src/engine/", &["proto", "service", "client", "cli"]),
     ("src/service/", &["client", "cli"]),
-    ("src/client.rs", &["engine", "plan", "service", "cli"]),
+    ("src/client", &["engine", "plan", "service", "cli"]),
     ("src/cli/", &["plan"]),
 ];
 

@@ -1,0 +1,144 @@
+//! How many connections there may be at once, how long each lasts, and what may come through one.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Sleep, sleep};
+use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
+
+/// How long a new connection may be silent before its first byte.
+const FIRST_BYTE: Duration = Duration::from_secs(10);
+
+/// How long to wait after a connection could not be accepted, which mostly is for want of file descriptors.
+const AFTER_FAULT: Duration = Duration::from_millis(100);
+
+/// Limits of connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// Largest message that is taken, in bytes.
+    pub max_message_size: usize,
+    /// Most connections at once; what comes on top is closed at once.
+    pub max_connections: usize,
+    /// Most calls at once on one connection; what comes on top waits in the caller.
+    pub max_streams: u32,
+    /// How often a silent connection is asked for a sign of life: a caller that vanished must not keep its run going.
+    pub keepalive_interval: Duration,
+    /// How long the sign of life may take.
+    pub keepalive_timeout: Duration,
+    /// After which a connection takes no new calls and ends with those that it has.
+    pub max_age: Option<Duration>,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            max_message_size: 4 << 20,
+            max_connections: 1024,
+            max_streams: 128,
+            keepalive_interval: Duration::from_secs(30),
+            keepalive_timeout: Duration::from_secs(20),
+            max_age: Some(Duration::from_secs(60 * 60)),
+        }
+    }
+}
+
+/// The connections of a listener, never more than `most` at once.
+pub fn accepted(listener: TcpListener, most: usize) -> impl Stream<Item = io::Result<Connection>> {
+    let places = Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
+    let full = Arc::new(AtomicBool::new(false));
+    TcpIncoming::from(listener).with_nodelay(Some(true)).filter_map(move |accepted| {
+        let (places, full) = (places.clone(), full.clone());
+        async move {
+            let stream = match accepted {
+                Ok(stream) => stream,
+                Err(error) => {
+                    sleep(AFTER_FAULT).await;
+                    return Some(Err(error));
+                }
+            };
+            match places.try_acquire_owned() {
+                Ok(place) => {
+                    full.store(false, Ordering::Relaxed);
+                    Some(Ok(Connection { stream, silent: Some(Box::pin(sleep(FIRST_BYTE))), _place: place }))
+                }
+                Err(_) => {
+                    // Once for all that are refused in a row.
+                    if !full.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(
+                            "{most} connections are open, more are closed at once; `serve --max-connections` allows more"
+                        );
+                    }
+                    None
+                }
+            }
+        }
+    })
+}
+
+/// A connection that holds a place among those that may be open.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    /// Runs until the first byte.
+    silent: Option<Pin<Box<Sleep>>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connected for Connection {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        self.stream.connect_info()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let Some(silent) = &mut self.silent else { return read };
+        if read.is_ready() {
+            self.silent = None;
+            return read;
+        }
+        ready!(silent.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
