@@ -46,18 +46,45 @@ impl ComponentArgs {
     }
 }
 
+/// The arguments below, which are the server's own where there is one.
+pub const LIMITS: [&str; 5] = ["memory_limit", "temp_dir", "temp_limit", "max_rows", "max_input_bytes"];
+
 /// What a run may use.
 #[derive(Debug, Clone, Args)]
 pub struct LimitArgs {
-    /// Memory that runs may use before they spill to disk, such as 512MiB, 2GiB or 4GB
+    /// Memory that runs may use before they spill to disk, such as 512MiB, 2GiB or 4GB; six tenths of the machine's if
+    /// left out
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub memory_limit: Option<usize>,
+
+    /// Folder for temporary files; the system's if left out
+    #[arg(long, value_name = "DIR")]
+    pub temp_dir: Option<PathBuf>,
+
+    /// Disk that data spilled there may take, of all runs together; 64GiB if left out
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    pub temp_limit: Option<usize>,
+
+    /// Rows that an input may have; ten billion if left out
+    #[arg(long, value_name = "N")]
+    pub max_rows: Option<u64>,
+
+    /// Bytes that an input may have, unpacked where its files tell; 1TiB if left out
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    pub max_input_bytes: Option<usize>,
 }
 
 impl LimitArgs {
     /// The engine's configuration.
     pub fn engine(&self) -> EngineConfig {
-        EngineConfig { memory_limit: self.memory_limit, ..EngineConfig::default() }
+        EngineConfig {
+            memory_limit: self.memory_limit,
+            temp_dir: self.temp_dir.clone(),
+            temp_limit: self.temp_limit.map(|bytes| bytes as u64),
+            max_rows: self.max_rows,
+            max_input_bytes: self.max_input_bytes.map(|bytes| bytes as u64),
+            ..EngineConfig::default()
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::service::{Credential, CredentialError, Tokens};
 #[derive(Debug, clap::Args)]
 pub struct RemoteArgs {
     /// Ask the server at this address, which must see the same files; without it the run happens in this process
-    #[arg(long, value_name = "http[s]://HOST:PORT", value_parser = args::server, conflicts_with = "memory_limit")]
+    #[arg(long, value_name = "http[s]://HOST:PORT", value_parser = args::server, conflicts_with_all = args::LIMITS)]
     server: Option<String>,
 
     /// CA that signed the server's certificate, in PEM; the system's CAs if left out

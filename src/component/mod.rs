@@ -12,6 +12,7 @@ pub mod spec;
 mod template;
 mod validate;
 pub mod value;
+mod vet;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub use schema::json_schema;
 pub use template::{Variables, variables_in};
 pub use validate::check_pinned;
 pub use value::PinnedStatistics;
+pub use vet::read_text;
 
 use crate::scorecard::{Expression, InputName, Scorecard};
 
@@ -48,7 +50,7 @@ impl Recipe {
     /// Where the file cannot be read.
     pub fn read(path: &Path) -> Result<Self, ComponentError> {
         let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = read_text(path).map_err(|error| {
             let hint = "name a component.yaml; `customer-health init` writes one".to_owned();
             ComponentError::of_file(&file, format!("cannot read it: {error}"), Some(hint))
         })?;
@@ -235,7 +237,7 @@ impl Component {
     /// Reads and checks a component; beside its problems comes what is right about it, which may be held against the
     /// inputs to find more of them, but not be run.
     pub fn with_problems(recipe: &Recipe) -> (Option<Self>, Vec<Problem>) {
-        Self::with_problems_reading(recipe, &|path| std::fs::read_to_string(path))
+        Self::with_problems_reading(recipe, &read_text)
     }
 
     /// The same, with another way to read the scorecard files that it names.

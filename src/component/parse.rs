@@ -9,6 +9,7 @@ use serde_yaml::Value;
 use super::position::{Place, Positions, join};
 use super::problem::{ComponentError, Problem, suggest};
 use super::template::{self, TemplateError, Variables};
+use super::vet;
 
 /// Keys beside `attributes:` that belong to the orchestrator and are left to it.
 const ENVELOPE: [&str; 5] = ["type", "attributes", "template_vars_module", "requirements", "post_processing"];
@@ -74,7 +75,11 @@ pub struct Parsed<T> {
 /// # Errors
 /// Where the text is no YAML mapping at all; slips inside one are in [`Parsed::problems`].
 pub fn parse<T: DeserializeOwned>(file: &str, text: &str, variables: &Variables) -> Result<Parsed<T>, ComponentError> {
-    let mut source = Source { file: file.to_owned(), positions: Positions::of(text), prefix: String::new() };
+    let mut source = Source { file: file.to_owned(), ..Source::default() };
+    if let Err(vet::OutOfBounds { place, message, hint }) = vet::vet(text) {
+        return Err(ComponentError::new(vec![source.at("", place, message, Some(hint))]));
+    }
+    source.positions = Positions::of(text);
     let mut root = read_yaml(&source, text)?;
     let mut problems = Vec::new();
     if let Value::Mapping(entries) = &mut root

@@ -123,11 +123,21 @@ pub enum EngineError {
         /// The way out.
         hint: &'static str,
     },
+    /// The folder for temporary files cannot be used.
+    #[error("folder for temporary files: {path} cannot be used: {source}\n  hint: name another one with --temp-dir")]
+    TempDir {
+        /// The folder.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Memory or disk ran out.
-    #[error("{message}\n  hint: raise --memory-limit, or free space in the folder for temporary files")]
+    #[error("{message}\n  hint: {hint}")]
     Exhausted {
         /// Which limit, and who hit it.
         message: String,
+        /// The way out.
+        hint: &'static str,
         /// What the engine said.
         source: Box<DataFusionError>,
     },
@@ -164,7 +174,7 @@ impl EngineError {
             Self::Store { kind, .. } => *kind,
             Self::OutputBusy { .. } => ErrorKind::OutputConflict,
             Self::Exhausted { .. } => ErrorKind::ResourceExhausted,
-            Self::Output { source, .. } => match source.kind() {
+            Self::Output { source, .. } | Self::TempDir { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                     ErrorKind::ResourceExhausted
@@ -269,14 +279,21 @@ impl From<PlanError> for EngineError {
 fn exhausted(error: DataFusionError) -> Result<EngineError, DataFusionError> {
     if let DataFusionError::ResourcesExhausted(message) = error.find_root() {
         let message = message.lines().next().unwrap_or_default();
+        if message.contains("max_temp_directory_size") {
+            let message = "the temporary files of all runs together exceed their limit".to_owned();
+            let hint = "raise --temp-limit, or --memory-limit so that less is spilled";
+            return Ok(EngineError::Exhausted { message, hint, source: Box::new(error) });
+        }
         let message = message.split(" with top memory consumers").next().unwrap_or(message);
-        return Ok(EngineError::Exhausted { message: format!("memory ran out: {message}"), source: Box::new(error) });
+        let (message, hint) = (format!("memory ran out: {message}"), "raise --memory-limit, or run less at once");
+        return Ok(EngineError::Exhausted { message, hint, source: Box::new(error) });
     }
     let full = io_error(&error)
         .is_some_and(|io| matches!(io.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded));
     if full {
         let message = "the disk for temporary files is full".to_owned();
-        return Ok(EngineError::Exhausted { message, source: Box::new(error) });
+        let hint = "free space on it, or name a folder on another one with --temp-dir";
+        return Ok(EngineError::Exhausted { message, hint, source: Box::new(error) });
     }
     Err(error)
 }

@@ -23,6 +23,7 @@ mod fan_out;
 mod fold;
 mod footer;
 mod ipc;
+mod limits;
 mod lineage;
 mod population;
 mod prepare;
@@ -43,6 +44,7 @@ mod unique;
 mod upload;
 mod uri;
 mod version;
+mod workspace;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -53,7 +55,6 @@ use std::{fmt, io};
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::execute_stream;
 
@@ -71,7 +72,7 @@ pub use store::StoreOptions;
 pub use table::{ColumnLineage, ColumnReport, OutputReport, SourceColumn};
 pub use upload::uploads_ended;
 
-use crate::component::{Component, ComponentError, Format, Problem, Recipe};
+use crate::component::{Component, ComponentError, Format, Problem, Recipe, read_text};
 
 /// Is told what happens while a run works.
 pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
@@ -122,12 +123,11 @@ impl Default for RunRequest {
     }
 }
 
-/// Runs components; its memory limit holds for all runs together.
+/// Runs components; its limits of memory and disk hold for all runs together.
 #[derive(Clone)]
 pub struct Engine {
     config: EngineConfig,
-    memory: Arc<dyn MemoryPool>,
-    stores: Arc<store::Stores>,
+    shared: Arc<session::Shared>,
 }
 
 impl fmt::Debug for Engine {
@@ -137,15 +137,12 @@ impl fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// An engine with these limits.
+    /// An engine with these limits; what killed ones left among the temporary files is removed.
     ///
     /// # Errors
     /// Where the folder for temporary files cannot be used.
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
-        let (memory, stores) = (session::memory(&config), Arc::new(store::Stores::new(&config)));
-        let engine = Self { config, memory, stores };
-        engine.session()?;
-        Ok(engine)
+        Ok(Self { shared: Arc::new(session::Shared::new(&config)?), config })
     }
 
     /// Reads a component; where it has problems, those that only its inputs show are told with them.
@@ -178,7 +175,7 @@ impl Engine {
                 refused.replace(Some(error));
                 io::Error::from(io::ErrorKind::PermissionDenied)
             })?;
-            std::fs::read_to_string(path)
+            read_text(path)
         };
         let read = Component::with_problems_reading(recipe, &read_file);
         refused.into_inner().map_or(Ok(read), Err)
@@ -263,7 +260,7 @@ impl Engine {
     /// # Errors
     /// Where the folder for temporary files cannot be used.
     pub fn scratch(&self) -> Result<tempfile::TempDir, EngineError> {
-        scratch::folder(&self.config)
+        self.shared.workspace().scratch()
     }
 
     /// Checks an Arrow IPC stream that a stranger sent, and writes it down as an Arrow IPC file.
@@ -293,6 +290,6 @@ impl Engine {
     }
 
     fn session(&self) -> Result<datafusion::execution::session_state::SessionState, EngineError> {
-        session::new(&self.config, self.memory.clone(), self.stores.clone())
+        session::new(&self.config, &self.shared)
     }
 }

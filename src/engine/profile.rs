@@ -5,6 +5,7 @@ use datafusion::execution::session_state::SessionState;
 
 use super::EngineError;
 use super::footer::{Footer, plain_column};
+use super::limits::InputLimits;
 use super::query;
 use super::report::Dropped;
 use crate::plan::bind::BoundInput;
@@ -28,6 +29,11 @@ impl Profile {
         let unreadable = |error| EngineError::unreadable(&role, &input.table.path, error);
         let internal = |error| EngineError::internal("planning the profile", error);
         let footer = Footer::read(input, state).await.map_err(unreadable)?;
+        let admit = |rows| match state.config().get_extension::<InputLimits>() {
+            Some(limits) => limits.admit_rows(&role, &input.table.path, rows),
+            None => Ok(()),
+        };
+        admit(footer.rows().unwrap_or(0))?;
         let (mut counts, mut open) = (Vec::new(), Vec::new());
         for count in profile::possible(input).map_err(internal)? {
             let told = match count {
@@ -50,7 +56,9 @@ impl Profile {
             let row = query::single_row(state, &plan).await.map_err(unreadable)?;
             counts.extend(open.into_iter().zip(row.iter().map(number)));
         }
-        Ok(Self { counts, footer })
+        let profile = Self { counts, footer };
+        admit(profile.rows())?;
+        Ok(profile)
     }
 
     /// One of the counts; `None` where it does not apply to the input.

@@ -3,22 +3,8 @@
 use std::fs::File;
 use std::path::Path;
 
-use tempfile::TempDir;
-
+use super::EngineError;
 use super::ipc::{self, StreamFault};
-use super::{EngineConfig, EngineError};
-
-/// A folder for a call's files.
-///
-/// # Errors
-/// Where the folder for temporary files cannot be used.
-pub fn folder(config: &EngineConfig) -> Result<TempDir, EngineError> {
-    let above = config.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
-    let folder = tempfile::Builder::new().prefix("customer-health-call-").tempdir_in(&above);
-    folder.map_err(|error| {
-        EngineError::of_io("folder for temporary files", &above.display().to_string(), "written", error)
-    })
-}
 
 /// A new file in such a folder.
 ///

@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool, UnboundedMemoryPool};
+use datafusion::execution::disk_manager::{DiskManager, DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+use super::limits::{self, InputLimits};
 use super::store::{StoreOptions, Stores};
+use super::workspace::Workspace;
 use super::{EngineError, Roots};
 
 /// Consumers named when memory runs out.
@@ -23,10 +25,17 @@ const PROBED_ROWS: usize = 16_384;
 /// Limits and places of an engine.
 #[derive(Debug, Clone, Default)]
 pub struct EngineConfig {
-    /// Bytes that all runs together may use for grouping, sorting and joining; what does not fit is spilled to disk.
+    /// Bytes that all runs together may use for grouping, sorting and joining; what does not fit is spilled to disk. Six
+    /// tenths of the machine's memory if not given.
     pub memory_limit: Option<usize>,
-    /// Folder for spilled data; the system's folder for temporary files if not given.
+    /// Folder for temporary files; the system's if not given.
     pub temp_dir: Option<PathBuf>,
+    /// Bytes that the spilled data of all runs together may take; 64 GiB if not given.
+    pub temp_limit: Option<u64>,
+    /// Rows that an input may have; ten billion if not given.
+    pub max_rows: Option<u64>,
+    /// Bytes that an input may have, unpacked; 1 TiB if not given.
+    pub max_input_bytes: Option<u64>,
     /// Partitions that work in parallel; as many as there are processors if not given.
     pub target_partitions: Option<usize>,
     /// Folders that paths of components may lead to; wherever this user may read and write if not given.
@@ -37,11 +46,35 @@ pub struct EngineConfig {
     pub store_timeout: Option<Duration>,
 }
 
-/// The memory that all runs of an engine share.
-pub fn memory(config: &EngineConfig) -> Arc<dyn MemoryPool> {
-    match config.memory_limit {
-        Some(limit) => Arc::new(TrackConsumersPool::new(FairSpillPool::new(limit), NAMED_CONSUMERS)),
-        None => Arc::new(UnboundedMemoryPool::default()),
+/// What all runs of an engine share.
+#[derive(Debug)]
+pub struct Shared {
+    memory: Arc<dyn MemoryPool>,
+    disk: Arc<DiskManager>,
+    stores: Arc<Stores>,
+    // Dropped behind the disk manager, whose files are in it.
+    workspace: Workspace,
+}
+
+impl Shared {
+    /// Memory and disk with an engine's limits.
+    ///
+    /// # Errors
+    /// Where the folder for temporary files cannot be used.
+    pub fn new(config: &EngineConfig) -> Result<Self, EngineError> {
+        let workspace = Workspace::new(config.temp_dir.as_deref())?;
+        let disk = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![workspace.path().to_owned()]))
+            .with_max_temp_directory_size(config.temp_limit.unwrap_or(limits::TEMP));
+        let disk = disk.build().map_err(|error| EngineError::internal("setting up the engine", error))?;
+        let memory = FairSpillPool::new(config.memory_limit.unwrap_or_else(limits::memory));
+        let memory = Arc::new(TrackConsumersPool::new(memory, NAMED_CONSUMERS));
+        Ok(Self { memory, disk: Arc::new(disk), stores: Arc::new(Stores::new(config)), workspace })
+    }
+
+    /// The folder for temporary files.
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
     }
 }
 
@@ -50,21 +83,12 @@ pub fn memory(config: &EngineConfig) -> Arc<dyn MemoryPool> {
 /// It has caches of its own: files change between runs, and a cached listing would hide that.
 ///
 /// # Errors
-/// Where the folder for temporary files cannot be used.
-pub fn new(
-    config: &EngineConfig,
-    memory: Arc<dyn MemoryPool>,
-    stores: Arc<Stores>,
-) -> Result<SessionState, EngineError> {
-    let mut disk = DiskManagerBuilder::default();
-    if let Some(folder) = &config.temp_dir {
-        disk.set_mode(DiskManagerMode::Directories(vec![folder.clone()]));
-    }
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(memory)
-        .with_disk_manager_builder(disk)
-        .build_arc()
-        .map_err(|e| EngineError::internal("setting up the engine", e))?;
+/// Where the engine cannot be set up.
+pub fn new(config: &EngineConfig, shared: &Shared) -> Result<SessionState, EngineError> {
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(shared.memory.clone()).build();
+    let mut runtime = runtime.map_err(|error| EngineError::internal("setting up the engine", error))?;
+    runtime.disk_manager = shared.disk.clone();
+    let runtime = Arc::new(runtime);
     // A column with one value and NaN has equal extremes in a footer, and scans would take it for constant.
     let mut session = SessionConfig::new().with_collect_statistics(false);
     if let Some(partitions) = config.target_partitions {
@@ -72,7 +96,15 @@ pub fn new(
     }
     // Joined inputs have hardly two rows with one key to bring together before they are spread over the partitions.
     session.options_mut().execution.skip_partial_aggregation_probe_rows_threshold = PROBED_ROWS;
-    session = session.with_extension(stores);
+    session = session.with_extension(shared.stores.clone());
+    let limits = InputLimits {
+        rows: config.max_rows.unwrap_or(limits::ROWS),
+        bytes: config.max_input_bytes.unwrap_or(limits::INPUT_BYTES),
+    };
+    session = session.with_extension(Arc::new(limits));
+    // Indexes lead readers to other pages than those that `footer_check` looks at, and help no scan of whole columns.
+    session.options_mut().execution.parquet.enable_page_index = false;
+    session.options_mut().execution.parquet.bloom_filter_on_read = false;
     if let Some(roots) = &config.roots {
         session = session.with_extension(Arc::new(roots.clone()));
     }

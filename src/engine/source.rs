@@ -18,6 +18,7 @@ use object_store::local::LocalFileSystem;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use url::Url;
 
+use super::limits::InputLimits;
 use super::publish::Output;
 use super::store::Stores;
 use super::uri::{Protocol, Uri, is_uri};
@@ -145,6 +146,9 @@ impl Source<'_> {
                 hint: "see whether what makes it has finished, or did so without an error".to_owned(),
                 source: None,
             });
+        }
+        if let Some(limits) = state.config().get_extension::<InputLimits>() {
+            limits.admit_bytes(self.role, self.path, bytes)?;
         }
         // A store has no links.
         if at.scheme() == "file"
