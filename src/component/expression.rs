@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, visit_expressions};
+use datafusion::sql::sqlparser::ast::{Expr, Visit, Visitor, visit_expressions};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -11,6 +11,9 @@ use crate::scorecard::Expression;
 
 /// Longest SQL text taken, in bytes.
 const LONGEST: usize = 10_000;
+
+/// Operations inside of one another: each is a call when the expression is evaluated, and a stack is not endless.
+const DEEPEST: usize = 200;
 
 /// Checks that a text is one SQL expression without subqueries.
 ///
@@ -34,6 +37,13 @@ pub fn check(text: &str) -> Result<Expression, String> {
     if next.token != Token::EOF {
         return Err(format!("not one SQL expression: `{}` is left over behind it", next.token));
     }
+    let mut depth = Depth { now: 0 };
+    if expression.visit(&mut depth).is_break() {
+        return Err(format!(
+            "more than {DEEPEST} operations inside of one another: shorten the expression, or compute a part of it \
+             in the input"
+        ));
+    }
     let subquery = visit_expressions(&expression, |part| match part {
         Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
@@ -44,6 +54,34 @@ pub fn check(text: &str) -> Result<Expression, String> {
     Ok(Expression(text.to_owned()))
 }
 
+/// Counts how deep it is, and breaks where that is too deep.
+struct Depth {
+    now: usize,
+}
+
+impl Visitor for Depth {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, part: &Expr) -> ControlFlow<()> {
+        self.now += levels(part);
+        if self.now > DEEPEST { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn post_visit_expr(&mut self, part: &Expr) -> ControlFlow<()> {
+        self.now -= levels(part);
+        ControlFlow::Continue(())
+    }
+}
+
+/// How many operations a part is made into.
+fn levels(part: &Expr) -> usize {
+    match part {
+        Expr::CompoundFieldAccess { access_chain, .. } => 1 + access_chain.len(),
+        Expr::CompoundIdentifier(names) => names.len(),
+        _ => 1,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +90,24 @@ mod tests {
     fn scalar_and_aggregate_expressions_pass() {
         for text in ["a + 1", "count(*) FILTER (WHERE priority = 'urgent')", "CASE WHEN x THEN 1 END", "d > now()"] {
             assert_eq!(check(text), Ok(Expression(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn depth_has_a_limit_in_whatever_shape_it_comes() {
+        assert!(check(&format!("a{}", " + a".repeat(150))).is_ok());
+        for deep in [
+            format!("a{}", "+a".repeat(4_900)),
+            format!("a{}", " IS NULL".repeat(1_200)),
+            format!("a{}", "::int".repeat(1_900)),
+            format!("{}a{}", "(".repeat(4_000), ")".repeat(4_000)),
+            format!("{}a", "NOT ".repeat(2_400)),
+            format!("{}a", "- ".repeat(4_900)),
+            format!("{}a{}", "f(".repeat(3_000), ")".repeat(3_000)),
+            format!("{}a{}", "CASE WHEN ".repeat(700), " THEN 1 END".repeat(100)),
+            format!("a{}", "[1]".repeat(3_000)),
+        ] {
+            assert!(check(&deep).is_err(), "{}", &deep[..40]);
         }
     }
 

@@ -17,6 +17,9 @@ const ENVELOPE: [&str; 5] = ["type", "attributes", "template_vars_module", "requ
 /// More slips than this in one file are not worth telling apart.
 const MOST_PROBLEMS: usize = 100;
 
+/// Most bytes of the variables that come with a text: each template looks through them.
+const MOST_VARIABLES: usize = 1 << 18;
+
 /// A file's name and places, for problems found later.
 #[derive(Debug, Clone, Default)]
 pub struct Source {
@@ -79,6 +82,11 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str, variables: &Variables)
     if let Err(vet::OutOfBounds { place, message, hint }) = vet::vet(text) {
         return Err(ComponentError::new(vec![source.at("", place, message, Some(hint))]));
     }
+    if variables.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MOST_VARIABLES {
+        let message = format!("the variables for its templates take more than {MOST_VARIABLES} bytes");
+        let hint = Some("send only those that the text names".to_owned());
+        return Err(ComponentError::new(vec![source.at("", (0, 0), message, hint)]));
+    }
     source.positions = Positions::of(text);
     let mut root = read_yaml(&source, text)?;
     let mut problems = Vec::new();
@@ -100,7 +108,7 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str, variables: &Variables)
             return Err(ComponentError::new(vec![source.problem("", message, None)]));
         }
     }
-    let mut reader = Reader { source, problems, poisoned: BTreeSet::new(), templates: HashMap::new() };
+    let mut reader = Reader { source, problems, poisoned: BTreeSet::new(), templates: HashMap::new(), resolved: 0 };
     let mut failed = Vec::new();
     reader.resolve(&mut root, &mut Vec::new(), variables, &mut failed);
     for path in failed {
@@ -134,6 +142,8 @@ struct Reader {
     poisoned: BTreeSet<String>,
     /// Text of the template at a path, shown in place of what it resolved to, which may be a secret.
     templates: HashMap<String, String>,
+    /// Bytes that templates resolved to.
+    resolved: usize,
 }
 
 impl Reader {
@@ -160,7 +170,14 @@ impl Reader {
                 }
             }
             Value::String(text) if template::is_template(text) => match template::render(text, variables) {
+                // A long variable that many templates name.
+                Ok(resolved) if self.resolved + resolved.len() > vet::MOST_BYTES => {
+                    let message = format!("what the templates stand for takes more than {} bytes", vet::MOST_BYTES);
+                    self.problems.push(self.source.problem(&path.join("."), message, None));
+                    failed.push(path.clone());
+                }
                 Ok(resolved) => {
+                    self.resolved += resolved.len();
                     self.templates.insert(path.join("."), std::mem::replace(text, resolved));
                 }
                 Err(error) => {

@@ -71,6 +71,9 @@ pub fn is_template(text: &str) -> bool {
 /// # Errors
 /// Where a variable is not set, or a template is not of the known forms.
 pub fn render(text: &str, variables: &Variables) -> Result<String, TemplateError> {
+    if !is_known_form(text) {
+        return Err(TemplateError::Unknown("it does more than to name a variable".to_owned()));
+    }
     let (outcome, asked) = attempt(text, variables);
     let missing: Vec<String> = asked.into_iter().filter(|(_, found)| !found).map(|(name, _)| name).collect();
     if !missing.is_empty() {
@@ -85,10 +88,42 @@ pub fn variables_in(text: &str) -> Vec<String> {
     let mut rest = text;
     while let Some(start) = rest.find("{{") {
         let end = rest[start..].find("}}").map_or(rest.len(), |end| start + end + 2);
-        names.extend(attempt(&rest[start..end], &Variables::new()).1.into_keys());
+        if is_known_form(&rest[start..end]) {
+            names.extend(attempt(&rest[start..end], &Variables::new()).1.into_keys());
+        }
         rest = &rest[end..];
     }
     names.into_iter().collect()
+}
+
+/// Whether a text has no more in its templates than names, calls, texts and numbers: loops and operators could make
+/// much out of little.
+fn is_known_form(text: &str) -> bool {
+    if text.contains("{%") || text.contains("{#") {
+        return false;
+    }
+    let (mut rest, mut quote) = (text, None);
+    while let Some(start) = rest.find("{{") {
+        rest = &rest[start + 2..];
+        let Some(end) = rest.char_indices().position(|(at, c)| match quote {
+            Some(open) => {
+                quote = Some(open).filter(|open| *open != c);
+                false
+            }
+            None => {
+                quote = Some(c).filter(|c| matches!(c, '\'' | '"'));
+                rest[at..].starts_with("}}") || !(c.is_alphanumeric() || "_.,()-'\" \t\n".contains(c))
+            }
+        }) else {
+            // Without an end it is no template, which the engine says.
+            return true;
+        };
+        rest = rest.char_indices().nth(end).map_or("", |(at, _)| &rest[at..]);
+        if !rest.starts_with("}}") {
+            return false;
+        }
+    }
+    true
 }
 
 fn attempt(text: &str, variables: &Variables) -> (Result<String, Error>, BTreeMap<String, bool>) {
@@ -118,6 +153,24 @@ mod tests {
         let project = Variables::from([(PROJECT_ROOT.to_owned(), "/srv".to_owned())]);
         assert_eq!(render("{{ context.project_root }}/u", &project).unwrap(), "/srv/u");
         assert!(matches!(render("{{ context.root }}", &project), Err(TemplateError::Unknown(_))));
+    }
+
+    #[test]
+    fn a_template_names_a_variable_and_does_nothing_else() {
+        for text in [
+            "{% for a in [1, 2] %}x{% endfor %}",
+            "{{ 'a' * 1000000 }}",
+            "{{ 'a' ~ 'b' }}",
+            "{{ env.A }}{{ [1][0] }}",
+            "{{ env.A | upper }}",
+            "{# a note #}{{ env.A }}",
+        ] {
+            let told = render(text, &Variables::from([("A".to_owned(), "x".to_owned())]));
+            assert!(matches!(told, Err(TemplateError::Unknown(_))), "{text}: {told:?}");
+        }
+        let none = Variables::new();
+        assert_eq!(render("{{ env('A', 'x*}}|') }}-{{env(\"B\", 7)}}", &none).unwrap(), "x*}}|-7");
+        assert!(matches!(render("{{ env.A", &none), Err(TemplateError::Unknown(_))));
     }
 
     #[test]

@@ -275,15 +275,19 @@ impl From<PlanError> for EngineError {
     }
 }
 
+/// What the engine's message names where spilled data takes too much.
+const SPILL_LIMIT: &str = "datafusion.runtime.max_temp_directory_size";
+
 /// The error as one of a limit, or itself again.
 fn exhausted(error: DataFusionError) -> Result<EngineError, DataFusionError> {
+    // It comes as such, or in the words of whatever wrote the file.
+    if error.to_string().contains(SPILL_LIMIT) {
+        let message = "the temporary files of all runs together exceed their limit".to_owned();
+        let hint = "raise --temp-limit, or --memory-limit so that less is spilled";
+        return Ok(EngineError::Exhausted { message, hint, source: Box::new(error) });
+    }
     if let DataFusionError::ResourcesExhausted(message) = error.find_root() {
         let message = message.lines().next().unwrap_or_default();
-        if message.contains("max_temp_directory_size") {
-            let message = "the temporary files of all runs together exceed their limit".to_owned();
-            let hint = "raise --temp-limit, or --memory-limit so that less is spilled";
-            return Ok(EngineError::Exhausted { message, hint, source: Box::new(error) });
-        }
         let message = message.split(" with top memory consumers").next().unwrap_or(message);
         let (message, hint) = (format!("memory ran out: {message}"), "raise --memory-limit, or run less at once");
         return Ok(EngineError::Exhausted { message, hint, source: Box::new(error) });

@@ -102,7 +102,7 @@ pub fn new(config: &EngineConfig, shared: &Shared) -> Result<SessionState, Engin
         bytes: config.max_input_bytes.unwrap_or(limits::INPUT_BYTES),
     };
     session = session.with_extension(Arc::new(limits));
-    // Indexes lead readers to other pages than those that `footer_check` looks at, and help no scan of whole columns.
+    // Indexes lead readers to other pages than those that `parquet_vet` looks at, and help no scan of whole columns.
     session.options_mut().execution.parquet.enable_page_index = false;
     session.options_mut().execution.parquet.bloom_filter_on_read = false;
     if let Some(roots) = &config.roots {

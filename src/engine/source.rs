@@ -22,7 +22,7 @@ use super::limits::InputLimits;
 use super::publish::Output;
 use super::store::Stores;
 use super::uri::{Protocol, Uri, is_uri};
-use super::{EngineError, Roots, store_error};
+use super::{EngineError, Roots, parquet_vet, store_error};
 use crate::component::{Format, nearest};
 use crate::plan::Table;
 use crate::plan::bind::KEY_ALIASES;
@@ -147,9 +147,6 @@ impl Source<'_> {
                 source: None,
             });
         }
-        if let Some(limits) = state.config().get_extension::<InputLimits>() {
-            limits.admit_bytes(self.role, self.path, bytes)?;
-        }
         // A store has no links.
         if at.scheme() == "file"
             && let Some(roots) = state.config().get_extension::<Roots>()
@@ -159,6 +156,13 @@ impl Source<'_> {
             for file in &files {
                 let path = local.path_to_filesystem(&file.location).map_err(|error| unreadable(error.into()))?;
                 roots.admit_file(self.role, &path)?;
+            }
+        }
+        if let Some(limits) = state.config().get_extension::<InputLimits>() {
+            limits.admit_bytes(self.role, self.path, bytes)?;
+            if self.format == Format::Parquet {
+                let local = at.scheme() == "file";
+                parquet_vet::vet((self.role, self.path), &store, &files, local, &limits).await?;
             }
         }
         let options = ListingOptions::new(self.file_format(state)).with_file_extension(ending.clone());

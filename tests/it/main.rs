@@ -15,6 +15,7 @@ mod errors;
 mod example_data;
 mod grpc;
 mod inputs;
+mod limits;
 mod named;
 mod oracle;
 mod output;

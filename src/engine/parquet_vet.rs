@@ -1,0 +1,348 @@
+//! Parquet files from strangers: what they say of their own size is held against the file and limits before it is believed.
+//!
+//! A reader makes room for what a footer or a page promises, and some kilobytes of zstd unpack to gigabytes. So the footer
+//! is walked over first, then, where the file is local, the head of each page.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream;
+use object_store::local::LocalFileSystem;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use parquet::basic::Compression;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
+
+use super::EngineError;
+use super::limits::InputLimits;
+use super::thrift::{Fault, Item, walk};
+
+/// Most bytes of a page once unpacked: writers aim at 1 MiB, and some put a whole column into one.
+const MAX_PAGE: i64 = 512 << 20;
+
+/// Most bytes of a footer.
+const MAX_FOOTER: u64 = 64 << 20;
+
+/// Most values of a chunk of a list: one row may have all of them, and a row is read whole.
+const MAX_LIST_VALUES: i64 = 1 << 28;
+
+/// Groups inside of one another.
+const DEEPEST_SCHEMA: usize = 64;
+
+/// Length of the footer, and `PAR1`.
+const TAIL: u64 = 8;
+
+/// What a file ends with.
+const MAGIC: &[u8] = b"PAR1";
+
+/// Bytes read for a page's head at first, and at most; statistics make it long.
+const HEAD: [usize; 3] = [256, 16 << 10, 1 << 20];
+
+/// Files that are looked at beside one another.
+const AT_ONCE: usize = 8;
+
+/// Why a file is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ParquetFault {
+    /// The footer is none.
+    #[error("its footer makes no sense: {0}")]
+    Footer(&'static str),
+    /// A page would take too much memory.
+    #[error("a page of the column `{0}` takes {1} bytes unpacked, and at most {MAX_PAGE} are taken")]
+    Page(String, i64),
+    /// A chunk of a list has too many values.
+    #[error("a row group has {1} values in the lists of the column `{0}`, and at most {MAX_LIST_VALUES} are taken")]
+    Values(String, i64),
+    /// The file cannot be read.
+    #[error("it cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// The store does not give it.
+    #[error("it cannot be read: {0}")]
+    Store(#[from] object_store::Error),
+}
+
+/// What a file says of itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes once unpacked.
+    pub bytes: u64,
+}
+
+/// Refuses Parquet files that promise more than is believed, or have more than is taken.
+///
+/// What is no Parquet file at all is left to the reader, which says so.
+///
+/// # Errors
+/// Which file it is, and why.
+pub async fn vet(
+    (role, path): (&str, &str),
+    store: &Arc<dyn ObjectStore>,
+    objects: &[ObjectMeta],
+    local: bool,
+    limits: &InputLimits,
+) -> Result<(), EngineError> {
+    let all = stream::iter(objects.to_vec()).map(|object| {
+        let store = store.clone();
+        async move { (file(store, &object, local).await, object) }
+    });
+    let mut all = std::pin::pin!(all.buffer_unordered(AT_ONCE));
+    let mut sum = Told::default();
+    while let Some((told, object)) = all.next().await {
+        let told = match told {
+            Ok(told) => told,
+            // What is gone or denied is told by whoever opens it next, in words for that.
+            Err(ParquetFault::Io(_) | ParquetFault::Store(_)) => Told::default(),
+            Err(fault) => {
+                let path = if objects.len() == 1 { path.to_owned() } else { object.location.to_string() };
+                let hint = "write the file anew with smaller pages or row groups; a file that a writer made by itself \
+                            is never like that";
+                let (reason, hint) = (fault.to_string(), hint.to_owned());
+                return Err(EngineError::Unreadable { role: role.to_owned(), path, reason, hint, source: None });
+            }
+        };
+        sum = Told { rows: sum.rows.saturating_add(told.rows), bytes: sum.bytes.saturating_add(told.bytes) };
+        limits.admit_rows(role, path, sum.rows)?;
+        limits.admit_bytes(role, path, sum.bytes)?;
+    }
+    Ok(())
+}
+
+async fn file(store: Arc<dyn ObjectStore>, object: &ObjectMeta, local: bool) -> Result<Told, ParquetFault> {
+    let Some(end) = object.size.checked_sub(TAIL) else { return Ok(Told::default()) };
+    let tail = store.get_range(&object.location, end..object.size).await?;
+    let Some(length) = footer_length(&tail) else { return Ok(Told::default()) };
+    if length > MAX_FOOTER {
+        return Err(ParquetFault::Footer("it is too long"));
+    }
+    // One that is longer than the file is told by the reader.
+    let Some(start) = end.checked_sub(length) else { return Ok(Told::default()) };
+    let bytes = store.get_range(&object.location, start..end).await?;
+    let (size, on_disk) = (object.size, local.then(|| LocalFileSystem::new().path_to_filesystem(&object.location)));
+    let on_disk: Option<PathBuf> = on_disk.transpose()?;
+    let work = tokio::task::spawn_blocking(move || {
+        let Some((told, metadata)) = footer(&bytes, size)? else { return Ok(Told::default()) };
+        if let Some(path) = on_disk {
+            pages(&File::open(path)?, &metadata)?;
+        }
+        Ok(told)
+    });
+    work.await.map_err(|_| ParquetFault::Footer("it cannot be looked at"))?
+}
+
+fn footer_length(tail: &[u8]) -> Option<u64> {
+    let (length, magic) = tail.split_first_chunk::<4>()?;
+    (magic == MAGIC).then(|| u64::from(u32::from_le_bytes(*length)))
+}
+
+/// Looks at a footer; `None` where the reader will refuse it.
+///
+/// # Errors
+/// What no reader should be given.
+pub fn footer(bytes: &[u8], size: u64) -> Result<Option<(Told, ParquetMetaData)>, ParquetFault> {
+    let mut schema: Vec<i64> = Vec::new();
+    let walked = walk(bytes, &mut |path, item| match (path, item) {
+        ([2], Item::Struct) => schema.push(0),
+        ([2, 5], Item::Int(children)) => schema.last_mut().into_iter().for_each(|last| *last = children),
+        _ => {}
+    });
+    walked.map_err(|fault| match fault {
+        Fault::Cut => ParquetFault::Footer("it promises more than there is"),
+        Fault::Nonsense => ParquetFault::Footer("it has values of no known sort"),
+    })?;
+    schema_depth(&schema)?;
+    // Some nonsense makes it panic.
+    let decoded = catch_unwind(AssertUnwindSafe(|| ParquetMetaDataReader::decode_metadata(bytes)));
+    let Ok(decoded) = decoded else { return Err(ParquetFault::Footer("it contradicts itself")) };
+    let Ok(metadata) = decoded else { return Ok(None) };
+    let mut told = Told::default();
+    let nowhere = || ParquetFault::Footer("a column lies outside of the file");
+    for group in metadata.row_groups() {
+        let rows = u64::try_from(group.num_rows()).map_err(|_| ParquetFault::Footer("a negative number of rows"))?;
+        told.rows = told.rows.saturating_add(rows);
+        for column in group.columns() {
+            let (start, length) = place(column).ok_or_else(nowhere)?;
+            if start.checked_add(length).is_none_or(|end| end > size) {
+                return Err(nowhere());
+            }
+            let bytes = column.uncompressed_size();
+            let bytes = u64::try_from(bytes).map_err(|_| ParquetFault::Footer("a negative number of bytes"))?;
+            told.bytes = told.bytes.saturating_add(bytes);
+            if column.column_descr().max_rep_level() > 0 && column.num_values() > MAX_LIST_VALUES {
+                return Err(ParquetFault::Values(column.column_path().string(), column.num_values()));
+            }
+        }
+    }
+    Ok(Some((told, metadata)))
+}
+
+/// Refuses schemas whose depth no stack holds, or whose groups promise more fields than there are.
+fn schema_depth(children: &[i64]) -> Result<(), ParquetFault> {
+    let mut open: Vec<i64> = Vec::new();
+    for (at, count) in children.iter().enumerate() {
+        if *count < 0 || *count > (children.len() - at - 1) as i64 {
+            return Err(ParquetFault::Footer("a group promises more fields than there are"));
+        }
+        while open.last() == Some(&0) {
+            open.pop();
+        }
+        if let Some(left) = open.last_mut() {
+            *left -= 1;
+        }
+        if *count > 0 {
+            open.push(*count);
+        }
+        if open.len() > DEEPEST_SCHEMA {
+            return Err(ParquetFault::Footer("its groups lie too deep inside of one another"));
+        }
+    }
+    Ok(())
+}
+
+/// Where a column's pages begin, and how many bytes they take.
+fn place(column: &ColumnChunkMetaData) -> Option<(u64, u64)> {
+    let data = u64::try_from(column.data_page_offset()).ok()?;
+    let start = match column.dictionary_page_offset() {
+        // Some writers say 0 where there is none, as readers know.
+        Some(offset) if offset != 0 => u64::try_from(offset).ok()?.min(data),
+        _ => data,
+    };
+    Some((start, u64::try_from(column.compressed_size()).ok()?))
+}
+
+/// Looks at the heads of all pages that are packed.
+fn pages(file: &File, metadata: &ParquetMetaData) -> Result<(), ParquetFault> {
+    let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
+    for column in columns.filter(|column| column.compression() != Compression::UNCOMPRESSED) {
+        let Some((mut at, length)) = place(column) else { continue };
+        let end = at.saturating_add(length);
+        while at < end {
+            // A head that makes no sense is where the reader stops too, and says so.
+            let Some(head) = page_head(file, at, end)? else { break };
+            if head.unpacked > MAX_PAGE {
+                return Err(ParquetFault::Page(column.column_path().string(), head.unpacked));
+            }
+            let Some(packed) = u64::try_from(head.packed).ok() else { break };
+            at = at.saturating_add(head.length).saturating_add(packed);
+        }
+    }
+    Ok(())
+}
+
+struct Head {
+    length: u64,
+    unpacked: i64,
+    packed: i64,
+}
+
+fn page_head(file: &File, at: u64, end: u64) -> io::Result<Option<Head>> {
+    let mut buffer = Vec::new();
+    for most in HEAD {
+        let room = usize::try_from(end - at).unwrap_or(usize::MAX).min(most);
+        buffer.resize(room, 0);
+        let read = read_at_most(file, &mut buffer, at)?;
+        let (mut unpacked, mut packed) = (0, 0);
+        let walked = walk(&buffer[..read], &mut |path, item| match (path, item) {
+            ([2], Item::Int(bytes)) => unpacked = bytes,
+            ([3], Item::Int(bytes)) => packed = bytes,
+            _ => {}
+        });
+        match walked {
+            Ok(length) => return Ok(Some(Head { length: length as u64, unpacked, packed })),
+            Err(Fault::Cut) if room == most => {}
+            Err(_) => break,
+        }
+    }
+    Ok(None)
+}
+
+fn read_at_most(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    let mut read = 0;
+    while read < buffer.len() {
+        match file.read_at(&mut buffer[read..], at + read as u64)? {
+            0 => break,
+            more => read += more,
+        }
+    }
+    Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use arrow::array::{ArrayRef, RecordBatch, StringArray};
+    use parquet::arrow::ArrowWriter;
+    use parquet::basic::ZstdLevel;
+    use parquet::file::properties::WriterProperties;
+
+    use super::*;
+
+    fn packed() -> Vec<u8> {
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(["x".repeat(200_000)]));
+        let batch = RecordBatch::try_from_iter([("id", texts)]).unwrap();
+        let packed = Compression::ZSTD(ZstdLevel::default());
+        let properties = WriterProperties::builder().set_compression(packed).set_dictionary_enabled(false).build();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.into_inner().unwrap()
+    }
+
+    fn footer_of(bytes: &[u8]) -> &[u8] {
+        let length = footer_length(&bytes[bytes.len() - 8..]).unwrap() as usize;
+        &bytes[bytes.len() - 8 - length..bytes.len() - 8]
+    }
+
+    #[test]
+    fn a_file_tells_its_rows_and_bytes() {
+        let bytes = packed();
+        let (told, metadata) = footer(footer_of(&bytes), bytes.len() as u64).unwrap().unwrap();
+        assert!(told.rows == 1 && told.bytes > 200_000 && (bytes.len() as u64) < told.bytes / 10, "{told:?}");
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        pages(&file, &metadata).unwrap();
+        assert!(matches!(footer(footer_of(&bytes), 10), Err(ParquetFault::Footer(_))), "columns outside of it");
+    }
+
+    #[test]
+    fn a_page_that_promises_too_much_is_refused() {
+        let mut bytes = packed();
+        let (_, metadata) = footer(footer_of(&bytes), bytes.len() as u64).unwrap().unwrap();
+        // In the head of the page: field 2, an i32 of 200,004 (the text behind its length), as a zigzag varint.
+        let size = [0x15, 0x88, 0xb5, 0x18];
+        let at = bytes.windows(4).position(|window| window == size).unwrap();
+        bytes.splice(at..at + 4, [0x15, 0xfe, 0xff, 0xff, 0xff, 0x0f]);
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        assert!(matches!(pages(&file, &metadata), Err(ParquetFault::Page(_, size)) if size == i64::from(i32::MAX)));
+    }
+
+    #[test]
+    fn schemas_without_bottom_are_refused() {
+        assert!(schema_depth(&[2, 0, 1, 0]).is_ok());
+        assert!(schema_depth(&[i64::from(i32::MAX), 0]).is_err() && schema_depth(&[-1]).is_err());
+        let mut deep = vec![1; 100_000];
+        deep.push(0);
+        assert!(schema_depth(&deep).is_err());
+        assert!(schema_depth(&[vec![1; 60], vec![0]].concat()).is_ok());
+    }
+
+    #[test]
+    fn flipped_bits_and_cuts_of_a_footer_are_survived() {
+        let bytes = packed();
+        let whole = footer_of(&bytes);
+        for at in 0..whole.len() {
+            drop(footer(&whole[..at], bytes.len() as u64));
+            for bit in 0..8 {
+                let mut flipped = whole.to_vec();
+                flipped[at] ^= 1 << bit;
+                drop(footer(&flipped, bytes.len() as u64));
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Limits: what exceeds one is refused by its name and flag, and what is within it is served.
+
+use customer_health::engine::{Engine, EngineConfig, EngineError, RunReport, RunRequest};
+use customer_health::error::ErrorKind;
+
+use crate::support::{Folder, batch, block_on, ints, silent, texts};
+
+const YAML: &str = "inputs: {customer: c.parquet}\n";
+
+fn folder(rows: usize) -> Folder {
+    let folder = Folder::new();
+    let ids: Vec<String> = (0..rows).map(|row| format!("customer {row:08}")).collect();
+    let days = ints((0..rows as i64).map(|row| row % 31));
+    let table = batch([("customer_id", texts(ids.iter().map(String::as_str))), ("active_days", days)]);
+    folder.parquet("c.parquet", &table);
+    folder.arrow("c.arrow", &table);
+    folder.text("c.csv", &format!("customer_id,active_days\n{}", "a,1\n".repeat(rows)));
+    folder
+}
+
+fn run(folder: &Folder, yaml: &str, config: EngineConfig) -> Result<RunReport, EngineError> {
+    let component = folder.component(yaml);
+    block_on(Engine::new(config).unwrap().materialize(&component, &RunRequest::new(), &silent()))
+}
+
+#[track_caller]
+fn refused(folder: &Folder, yaml: &str, config: EngineConfig, flag: &str, kind: ErrorKind) {
+    folder.text("out.parquet", "the old table");
+    let error = run(folder, yaml, config).expect_err(flag);
+    let told = error.to_string();
+    assert!(told.contains(flag) && told.contains("hint: "), "{told}");
+    assert_eq!(error.kind(), kind, "{told}");
+    assert_eq!(std::fs::read(folder.path("out.parquet")).unwrap(), b"the old table");
+}
+
+#[test]
+fn too_many_rows_are_refused_in_every_format() {
+    let folder = folder(100);
+    for file in ["c.parquet", "c.arrow", "c.csv"] {
+        let yaml = format!("inputs: {{customer: {file}}}\n");
+        let limited = |rows| EngineConfig { max_rows: Some(rows), ..EngineConfig::default() };
+        refused(&folder, &yaml, limited(99), "--max-rows", ErrorKind::InvalidInput);
+        run(&folder, &yaml, limited(100)).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+#[test]
+fn too_many_bytes_are_refused_packed_or_not() {
+    let folder = folder(10_000);
+    let limited = EngineConfig { max_input_bytes: Some(1_000), ..EngineConfig::default() };
+    refused(&folder, YAML, limited.clone(), "--max-input-bytes", ErrorKind::InvalidInput);
+    refused(&folder, "inputs: {customer: c.csv}\n", limited, "--max-input-bytes", ErrorKind::InvalidInput);
+}
+
+#[test]
+fn memory_and_temporary_files_have_limits_of_their_own() {
+    let folder = folder(60_000);
+    // Every customer twice, so that rows have to be grouped.
+    let yaml = "inputs: {customer: c.parquet, usage: c.parquet}\n";
+    let temp = tempfile::tempdir().unwrap();
+    let tight = |memory, disk| EngineConfig {
+        memory_limit: Some(memory),
+        temp_limit: Some(disk),
+        temp_dir: Some(temp.path().to_owned()),
+        ..EngineConfig::default()
+    };
+    refused(&folder, yaml, tight(6 << 20, 1 << 10), "--temp-limit", ErrorKind::ResourceExhausted);
+    refused(&folder, yaml, tight(1 << 10, 1 << 30), "--memory-limit", ErrorKind::ResourceExhausted);
+    run(&folder, yaml, tight(64 << 20, 1 << 30)).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(temp.path().read_dir().unwrap().count(), 0, "temporary files are left");
+}
+
+#[test]
+fn the_deepest_expression_that_is_taken_can_be_evaluated() {
+    let folder = folder(3);
+    let sum = format!("active_days{}", " + 0".repeat(198));
+    let yaml = |sum: &str| format!("inputs:\n  customer: {{path: c.parquet, fields: {{active_days: '{sum}'}}}}\n");
+    folder.score(&yaml(&sum));
+    let error = folder.try_component(&yaml(&format!("{sum} + 0 + 0 + 0"))).unwrap_err().to_string();
+    assert!(error.contains("more than 200 operations inside of one another"), "{error}");
+}
+
+#[test]
+fn yaml_that_grows_is_refused_before_it_does() {
+    let folder = Folder::new();
+    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..30 {
+        text += &format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(", "));
+    }
+    let error = folder.try_component(&text).unwrap_err().to_string();
+    assert!(error.contains("those that aliases stand for") && error.contains("hint: "), "{error}");
+    let error = folder.try_component(&"[".repeat(100_000)).unwrap_err().to_string();
+    assert!(error.contains("inside of one another"), "{error}");
+    let error = folder.try_component(&"# long\n".repeat(200_000)).unwrap_err().to_string();
+    assert!(error.contains("at most 1048576 are taken"), "{error}");
+}
