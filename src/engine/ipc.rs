@@ -4,9 +4,10 @@
 //! are held against the file and a limit first.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
@@ -42,35 +43,85 @@ pub enum StreamFault {
         "message {0}: an LZ4 buffer of {1} bytes could grow beyond {MAX_BATCH}; send smaller batches, or compress with zstd"
     )]
     Lz4(usize, u64),
+    /// It has too many rows.
+    #[error("it has more than {0} rows; split the input, or have the operator raise the limit with --max-rows")]
+    Rows(u64),
+    /// There is no room for it.
+    #[error("there is no room for what it takes unpacked")]
+    NoRoom,
     /// The decoder gave up on it.
     #[error("its messages make no sense")]
     Nonsense,
     /// It could not be decoded.
     #[error("{0}")]
-    Arrow(#[from] ArrowError),
+    Arrow(ArrowError),
     /// It could not be read, or not be written down.
     #[error("{0}")]
     Io(#[from] io::Error),
+}
+
+impl From<ArrowError> for StreamFault {
+    fn from(error: ArrowError) -> Self {
+        match error {
+            ArrowError::IoError(_, io) if io.kind() == io::ErrorKind::QuotaExceeded => Self::NoRoom,
+            ArrowError::IoError(_, io) if io.raw_os_error().is_some() => Self::Io(io),
+            other => Self::Arrow(other),
+        }
+    }
+}
+
+/// Is asked for room for so many more bytes, and says whether there is.
+pub type TakeRoom = Arc<dyn Fn(u64) -> bool + Send + Sync>;
+
+/// How much of a stream is taken in.
+pub struct Intake {
+    /// Rows.
+    pub rows: u64,
+    /// Room on the disk.
+    pub take: TakeRoom,
+}
+
+/// A file that grows as long as there is room.
+struct Metered<'a> {
+    file: File,
+    intake: &'a Intake,
+}
+
+impl Write for Metered<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !(self.intake.take)(bytes.len() as u64) {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        self.file.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// Checks a stream and writes it down as an Arrow IPC file, which can be read in parallel. Gives the number of rows.
 ///
 /// # Errors
 /// What is wrong with the stream, or with the disk.
-pub fn rewrite(stream: &Path, file: File) -> Result<u64, StreamFault> {
+pub fn rewrite(stream: &Path, file: File, intake: &Intake) -> Result<u64, StreamFault> {
     vet(&mut BufReader::new(File::open(stream)?))?;
     // The decoder panics on some nonsense, such as an integer of seven bits.
-    let decoded = catch_unwind(AssertUnwindSafe(|| decode(stream, file)));
+    let decoded = catch_unwind(AssertUnwindSafe(|| decode(stream, file, intake)));
     decoded.unwrap_or_else(|_| Err(StreamFault::Nonsense))
 }
 
-fn decode(stream: &Path, file: File) -> Result<u64, StreamFault> {
+fn decode(stream: &Path, file: File, intake: &Intake) -> Result<u64, StreamFault> {
     let reader = StreamReader::try_new(BufReader::new(File::open(stream)?), None)?;
-    let mut writer = FileWriter::try_new_buffered(file, &reader.schema())?;
+    let mut writer = FileWriter::try_new_buffered(Metered { file, intake }, &reader.schema())?;
     let mut rows = 0;
     for batch in reader {
         let batch = batch?;
         rows += batch.num_rows() as u64;
+        if rows > intake.rows {
+            return Err(StreamFault::Rows(intake.rows));
+        }
         writer.write(&batch)?;
     }
     writer.finish()?;
@@ -161,8 +212,8 @@ fn vet_buffers<R: Read + Seek>(
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Cursor, Write};
-    use std::sync::Arc;
+    use std::io::Cursor;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use arrow::array::{DictionaryArray, Int64Array, RecordBatch, StringArray};
     use arrow::datatypes::Int32Type;
@@ -189,9 +240,24 @@ mod tests {
     }
 
     fn rewritten(bytes: &[u8]) -> Result<u64, StreamFault> {
+        rewritten_within(bytes, u64::MAX, u64::MAX)
+    }
+
+    fn rewritten_within(bytes: &[u8], rows: u64, room: u64) -> Result<u64, StreamFault> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
-        rewrite(file.path(), tempfile::tempfile().unwrap())
+        let taken = AtomicU64::new(0);
+        let take = move |bytes| taken.fetch_add(bytes, Ordering::Relaxed) + bytes <= room;
+        rewrite(file.path(), tempfile::tempfile().unwrap(), &Intake { rows, take: Arc::new(take) })
+    }
+
+    #[test]
+    fn a_stream_is_taken_in_as_far_as_there_is_room() {
+        let packed = stream(Some(CompressionType::ZSTD));
+        assert!(matches!(rewritten_within(&packed, 9_999, u64::MAX), Err(StreamFault::Rows(9_999))));
+        let sent = packed.len() as u64;
+        assert!(matches!(rewritten_within(&packed, 10_000, sent), Err(StreamFault::NoRoom)), "it grows");
+        assert_eq!(rewritten_within(&packed, 10_000, 1 << 20).unwrap(), 10_000);
     }
 
     #[test]

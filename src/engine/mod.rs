@@ -62,6 +62,7 @@ use datafusion::physical_plan::execute_stream;
 
 pub use check::{Check, Severity};
 pub use error::EngineError;
+pub use ipc::TakeRoom;
 pub use publish::keys as metadata_keys;
 pub use report::{
     ComponentExplanation, ComponentReport, Description, Dropped, Event, Explanation, FieldOrigin, FieldReport,
@@ -265,12 +266,20 @@ impl Engine {
         self.shared.workspace().scratch()
     }
 
-    /// Checks an Arrow IPC stream that a stranger sent, and writes it down as an Arrow IPC file.
+    /// Checks an Arrow IPC stream that a stranger sent, and writes it down as an Arrow IPC file; `take` is asked for the
+    /// room that it needs, which may be more than was sent.
     ///
     /// # Errors
-    /// What is wrong with the stream, which `role` names, or with the disk.
-    pub async fn rewrite_stream(&self, role: &str, stream: &Path, to: &Path) -> Result<u64, EngineError> {
-        scratch::rewrite_stream(role, stream, to).await
+    /// What is wrong with the stream, which `role` names, or with the disk; also where there is no room.
+    pub async fn rewrite_stream(
+        &self,
+        role: &str,
+        stream: &Path,
+        to: &Path,
+        take: TakeRoom,
+    ) -> Result<u64, EngineError> {
+        let intake = ipc::Intake { rows: session::input_limits(&self.config).rows, take };
+        scratch::rewrite_stream(role, stream, to, intake).await
     }
 
     /// The rows of a table that a run has written, as they stand in the file.

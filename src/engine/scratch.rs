@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use super::EngineError;
-use super::ipc::{self, StreamFault};
+use super::ipc::{self, Intake, StreamFault};
 
 /// A new file in such a folder.
 ///
@@ -18,13 +18,13 @@ pub fn file(path: &Path) -> std::io::Result<File> {
 ///
 /// # Errors
 /// What is wrong with the stream, or with the disk.
-pub async fn rewrite_stream(role: &str, stream: &Path, to: &Path) -> Result<u64, EngineError> {
+pub async fn rewrite_stream(role: &str, stream: &Path, to: &Path, intake: Intake) -> Result<u64, EngineError> {
     let (from, into) = (stream.to_owned(), to.to_owned());
-    let work = tokio::task::spawn_blocking(move || ipc::rewrite(&from, file(&into)?));
+    let work = tokio::task::spawn_blocking(move || ipc::rewrite(&from, file(&into)?, &intake));
     let reason = match work.await {
         Ok(Ok(rows)) => return Ok(rows),
         Ok(Err(StreamFault::Io(error))) => {
-            return Err(EngineError::of_io("folder for temporary files", &to.display().to_string(), "written", error));
+            return Err(EngineError::TempDir { path: to.display().to_string(), source: error });
         }
         Ok(Err(fault)) => fault.to_string(),
         Err(stopped) => stopped.to_string(),

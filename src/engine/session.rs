@@ -46,6 +46,14 @@ pub struct EngineConfig {
     pub store_timeout: Option<Duration>,
 }
 
+/// What an input may be at most.
+pub fn input_limits(config: &EngineConfig) -> InputLimits {
+    InputLimits {
+        rows: config.max_rows.unwrap_or(limits::ROWS),
+        bytes: config.max_input_bytes.unwrap_or(limits::INPUT_BYTES),
+    }
+}
+
 /// What all runs of an engine share.
 #[derive(Debug)]
 pub struct Shared {
@@ -97,11 +105,7 @@ pub fn new(config: &EngineConfig, shared: &Shared) -> Result<SessionState, Engin
     // Joined inputs have hardly two rows with one key to bring together before they are spread over the partitions.
     session.options_mut().execution.skip_partial_aggregation_probe_rows_threshold = PROBED_ROWS;
     session = session.with_extension(shared.stores.clone());
-    let limits = InputLimits {
-        rows: config.max_rows.unwrap_or(limits::ROWS),
-        bytes: config.max_input_bytes.unwrap_or(limits::INPUT_BYTES),
-    };
-    session = session.with_extension(Arc::new(limits));
+    session = session.with_extension(Arc::new(input_limits(config)));
     // Indexes lead readers to other pages than those that `parquet_vet` looks at, and help no scan of whole columns.
     session.options_mut().execution.parquet.enable_page_index = false;
     session.options_mut().execution.parquet.bloom_filter_on_read = false;

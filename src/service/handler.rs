@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use futures::TryFutureExt;
 use prost::Message;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::catalog::Catalog;
+use super::caught::guarded;
 use super::delivery::{self, DeliveryError};
-use super::runs::{Job, Runs, Work};
+use super::runs::{Job, RunError, Runs, Work};
 use super::status::{late, of_catalog, of_engine, of_request, of_run, of_upload};
 use super::stream::{Reply, WAITING_EVENTS, deadline, deliver, observer, passed};
 use super::upload::{Room, Upload};
@@ -148,7 +150,7 @@ impl CustomerHealthService for Handler {
     ) -> Result<Response<Self::MaterializeStream>, Status> {
         let deadline = deadline(request.metadata());
         let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
-        let work = self.run(request.into_inner(), &observer(sender.clone())).await?;
+        let work = guarded(self.run(request.into_inner(), &observer(sender.clone()))).await?;
         tokio::spawn(deliver(work, sender, deadline));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
@@ -158,7 +160,7 @@ impl CustomerHealthService for Handler {
         request: Request<MaterializeSyncRequest>,
     ) -> Result<Response<MaterializeSyncResponse>, Status> {
         // The transport keeps to the deadline of a plain call, and drops this future then or when the caller goes.
-        let outcome = self.run(request.into_inner().into(), &no_observer()).await?.await;
+        let outcome = guarded(self.run(request.into_inner().into(), &no_observer())).await?.await;
         let finished = outcome.map_err(|error| of_run(&error))?;
         Ok(Response::new(convert_report::summary(finished.report.clone())))
     }
@@ -174,7 +176,7 @@ impl CustomerHealthService for Handler {
             let last = tokio::select! {
                 () = sender.closed() => return,
                 () = passed(deadline) => Err(late()),
-                outcome = handler.stream(parts, &sender) => outcome,
+                outcome = guarded(handler.stream(parts, &sender)) => outcome,
             };
             if let Some(last) = last.transpose() {
                 // Fails only where the caller is gone, who then needs no answer.
@@ -190,7 +192,7 @@ impl CustomerHealthService for Handler {
     ) -> Result<Response<ValidateComponentResponse>, Status> {
         let ValidateComponentRequest { component, inputs } = request.into_inner();
         let recipe = convert_request::recipe(self.resolve(component)?, inputs).map_err(|error| of_request(&error))?;
-        Ok(Response::new(self.validate(&recipe).await?))
+        Ok(Response::new(guarded(self.validate(&recipe)).await?))
     }
 
     async fn describe_component(
@@ -199,9 +201,12 @@ impl CustomerHealthService for Handler {
     ) -> Result<Response<DescribeComponentResponse>, Status> {
         let DescribeComponentRequest { component, inputs } = request.into_inner();
         let recipe = convert_request::recipe(self.resolve(component)?, inputs).map_err(|error| of_request(&error))?;
-        let component = self.engine().component(&recipe).await.map_err(|error| of_engine(&error))?;
-        let description = self.engine().describe(&component).await.map_err(|error| of_engine(&error))?;
-        Ok(Response::new(convert_answer::description(&component, description)))
+        let described = async {
+            let component = self.engine().component(&recipe).await?;
+            let description = self.engine().describe(&component).await?;
+            Ok(convert_answer::description(&component, description))
+        };
+        Ok(Response::new(guarded(described.map_err(|error| of_engine(&error))).await?))
     }
 
     async fn explain_customer(
@@ -211,12 +216,13 @@ impl CustomerHealthService for Handler {
         let mut request = request.into_inner();
         request.component = self.resolve(request.component)?;
         let (recipe, run, customer) = convert_request::explain(request).map_err(|error| of_request(&error))?;
-        let component = self.engine().component(&recipe).await.map_err(|error| of_engine(&error))?;
-        let admission = self.runs.admission();
-        let place = admission.enter().map_err(|error| of_run(&error))?;
-        let _turn = admission.turn(place, None).await;
-        let explanation =
-            self.engine().explain(&component, &run, &customer).await.map_err(|error| of_engine(&error))?;
+        let explained = async {
+            let component = self.engine().component(&recipe).await?;
+            let admission = self.runs.admission();
+            let _turn = admission.turn(admission.enter()?, None).await;
+            Ok(self.engine().explain(&component, &run, &customer).await?)
+        };
+        let explanation = guarded(explained.map_err(|error: RunError| of_run(&error))).await?;
         Ok(Response::new(convert_answer::explanation(explanation)))
     }
 

@@ -2,6 +2,7 @@
 
 mod admission;
 mod catalog;
+mod caught;
 mod connections;
 mod convert;
 mod convert_answer;

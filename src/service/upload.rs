@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -16,7 +16,7 @@ use tonic::Status;
 
 use super::convert_request::input_name;
 use crate::component::{Format, InputOverride};
-use crate::engine::{Engine, EngineError, scratch_file};
+use crate::engine::{Engine, EngineError, TakeRoom, scratch_file};
 use crate::error::ErrorKind;
 use crate::proto::materialize_stream_request::Part;
 use crate::proto::{InputChunk, MaterializeStreamRequest, StreamStart, StreamedFormat};
@@ -128,11 +128,37 @@ impl Room {
     }
 }
 
+/// Room that an upload has taken; given back when the last one who writes to it is done.
+#[derive(Debug)]
+struct Taken {
+    room: Arc<Room>,
+    bytes: AtomicU64,
+    refused: AtomicBool,
+}
+
+impl Taken {
+    fn take(&self, bytes: u64) -> Result<(), UploadError> {
+        self.room.take(bytes).inspect_err(|_| self.refused.store(true, Ordering::Relaxed))?;
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.room.taken.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.give_back(self.bytes.load(Ordering::Relaxed));
+    }
+}
+
 /// Inputs that were received; dropping it removes them.
 pub struct Upload {
     folder: TempDir,
-    room: Arc<Room>,
-    taken: u64,
+    taken: Arc<Taken>,
     inputs: BTreeMap<InputName, Incoming>,
 }
 
@@ -141,17 +167,12 @@ struct Incoming {
     path: PathBuf,
     file: Option<File>,
     hasher: blake3::Hasher,
+    bytes: u64,
 }
 
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upload").field("folder", &self.folder).field("bytes", &self.taken).finish_non_exhaustive()
-    }
-}
-
-impl Drop for Upload {
-    fn drop(&mut self) {
-        self.room.taken.fetch_sub(self.taken, Ordering::Relaxed);
+        f.debug_struct("Upload").field("folder", &self.folder).field("taken", &self.taken).finish_non_exhaustive()
     }
 }
 
@@ -195,12 +216,13 @@ impl Upload {
             };
             let path = folder.path().join(format!("{name}.received"));
             let file = Some(File::from_std(scratch_file(&path)?));
-            let incoming = Incoming { format, path, file, hasher: blake3::Hasher::new() };
+            let incoming = Incoming { format, path, file, hasher: blake3::Hasher::new(), bytes: 0 };
             if given.contains(&input.input) || inputs.insert(name, incoming).is_some() {
                 return Err(UploadError::Twice(name));
             }
         }
-        Ok(Self { folder, room: room.clone(), taken: 0, inputs })
+        let taken = Taken { room: room.clone(), bytes: AtomicU64::new(0), refused: AtomicBool::new(false) };
+        Ok(Self { folder, taken: Arc::new(taken), inputs })
     }
 
     async fn add(&mut self, chunk: InputChunk, engine: &Engine) -> Result<(), UploadError> {
@@ -208,8 +230,8 @@ impl Upload {
         let incoming = self.inputs.get_mut(&name).ok_or(UploadError::NotAnnounced)?;
         let Some(file) = &mut incoming.file else { return Err(UploadError::AfterLast(name)) };
         let bytes = chunk.data.len() as u64;
-        self.room.take(bytes)?;
-        self.taken += bytes;
+        self.taken.take(bytes)?;
+        incoming.bytes += bytes;
         incoming.hasher.update(&chunk.data);
         // Waits for the disk, and the caller with it: the transport asks for no more meanwhile.
         file.write_all(&chunk.data).await?;
@@ -218,8 +240,16 @@ impl Upload {
             incoming.file = None;
             if incoming.format == StreamedFormat::ArrowStream {
                 let whole = self.folder.path().join(format!("{name}.arrow"));
-                engine.rewrite_stream(&format!("input `{name}`"), &incoming.path, &whole).await?;
+                // Held by whoever writes, who may go on for a moment after the call is gone.
+                let taken = self.taken.clone();
+                let take: TakeRoom = Arc::new(move |bytes| taken.take(bytes).is_ok());
+                let written = engine.rewrite_stream(&format!("input `{name}`"), &incoming.path, &whole, take).await;
+                if self.taken.refused.load(Ordering::Relaxed) {
+                    return Err(UploadError::TooLarge { limit: self.taken.room.limit });
+                }
+                written?;
                 tokio::fs::remove_file(std::mem::replace(&mut incoming.path, whole)).await?;
+                self.taken.give_back(incoming.bytes);
             }
         }
         Ok(())

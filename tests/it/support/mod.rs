@@ -2,15 +2,15 @@
 
 mod files;
 mod grid;
-mod s3;
 mod process;
+mod s3;
 mod scores;
 mod server;
 
 pub use files::{Folder, Run, block_on, engine, root, silent};
 pub use grid::{Cell, Grid, Kind, batch, flags, floats, ints, texts};
-pub use s3::{Answer, KEY, S3, SECRET, Seen};
 pub use process::{Served, serve};
+pub use s3::{Answer, KEY, S3, SECRET, Seen};
 pub use scores::{Scores, read_parquet};
 pub use server::{Running, asking, source};
 
