@@ -22,6 +22,7 @@ use crate::service::{self, ServerConfig};
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 The table is published atomically: whatever happens, the output is the old file or the new one, never a part.
+Paths may be URIs: s3://, gs:// and az:// with credentials from the environment, http:// and https:// to read.
 Progress goes to stderr, the summary or the JSON document to stdout.
 
 Started by Dagster's PipesSubprocessClient, it reports materializations, checks and logs to Dagster as well.
@@ -29,6 +30,7 @@ Started by Dagster's PipesSubprocessClient, it reports materializations, checks 
 Examples:
   customer-health materialize component.yaml
   customer-health materialize component.yaml --input usage=u.parquet --output scores.parquet
+  customer-health materialize component.yaml --output s3://bucket/scores.parquet
   customer-health materialize component.yaml --as-of 2025-06-30
   customer-health materialize component.yaml --format json | jq .report.categories
   customer-health materialize component.yaml --server http://127.0.0.1:50051

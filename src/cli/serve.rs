@@ -22,12 +22,13 @@ Prints `listening on http://ADDRESS` on stdout once calls are accepted. SIGINT a
 not-serving, new calls are refused, and running ones finish within the grace.
 
 The server reads and writes files for whoever may call it: only below the folders of --allow, once `..` and links are
-followed. On addresses that other machines can reach it wants TLS, and tokens or the callers' certificates, unless
+followed. Object stores are closed until --allow names a prefix. On addresses that other machines can reach it wants TLS, and tokens or the callers' certificates, unless
 --insecure says otherwise.
 
 Examples:
   customer-health serve
   customer-health serve --allow /data/crm --allow /data/scores
+  customer-health serve --allow /data/crm --allow s3://bucket/scores
   customer-health serve --listen 127.0.0.1:0 --memory-limit 4GiB
   customer-health serve --listen 0.0.0.0:50051 --tls-cert cert.pem --tls-key key.pem --token-file tokens
   customer-health materialize component.yaml --server http://127.0.0.1:50051")]
@@ -36,8 +37,9 @@ pub struct ServeArgs {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:50051")]
     listen: String,
 
-    /// Read and write only in this folder and below (repeatable); the working directory if left out
-    #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
+    /// Read and write only in this folder, or under this prefix such as s3://bucket/crm, and below (repeatable); the
+    /// working directory if left out
+    #[arg(long, value_name = "DIR|URI", default_value = ".", hide_default_value = true)]
     allow: Vec<PathBuf>,
 
     /// Runs and explanations that work at once; as many as there are processors if left out

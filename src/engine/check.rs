@@ -8,6 +8,8 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use super::profile::number;
 use super::report::{ComponentReport, InputReport};
 use super::source::Source;
+use super::store::Stores;
+use super::uri::{Uri, is_uri};
 use super::{EngineError, query};
 use crate::component::{Component, Format};
 use crate::plan::Table;
@@ -49,7 +51,12 @@ pub struct Check {
 /// # Errors
 /// Where it cannot be read.
 pub async fn open(path: &str, state: &SessionState) -> Result<Table, EngineError> {
-    let source = Source { role: "published table", path, format: Format::Parquet, key: None };
+    let role = "published table";
+    if is_uri(path) {
+        // It may be the run's history too, which it now differs from.
+        Stores::renew(role, &Uri::parse(role, path)?, state)?;
+    }
+    let source = Source { role, path, format: Format::Parquet, key: None };
     Ok(source.open(state).await?.table)
 }
 

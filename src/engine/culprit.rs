@@ -5,21 +5,20 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 
-use super::uri::is_uri;
+use super::uri::{Uri, is_uri};
 use super::{EngineError, query};
 use crate::plan::Bound;
 use crate::plan::input::{Window, customers};
 
 /// The error with the input named that fails when it is read alone; an internal one where none does.
 pub async fn name(error: DataFusionError, bound: &Bound, window: Window, state: &SessionState) -> EngineError {
+    let text = error.to_string();
     let error = match EngineError::internal("scoring", error) {
         EngineError::Internal { source, .. } => *source,
         // A store that failed once may answer when it is asked again, so that the culprit could not be found.
         EngineError::Store { action, reason, hint, kind, .. } => {
-            let inputs = bound.inputs.iter().filter(|(_, input)| is_uri(&input.table.path));
-            let (names, paths): (Vec<_>, Vec<_>) =
-                inputs.map(|(name, input)| (format!("input `{name}`"), input.table.path.clone())).unzip();
-            return EngineError::Store { role: names.join(", "), uri: paths.join(", "), action, reason, hint, kind };
+            let (role, uri) = in_stores(bound, &text);
+            return EngineError::Store { role, uri, action, reason, hint, kind };
         }
         limit => return limit,
     };
@@ -30,6 +29,21 @@ pub async fn name(error: DataFusionError, bound: &Bound, window: Window, state: 
         }
     }
     EngineError::internal("scoring", error)
+}
+
+/// The inputs that a store's failure may be about: those whose key it names, or else all on stores.
+fn in_stores(bound: &Bound, text: &str) -> (String, String) {
+    let on_stores = || bound.inputs.iter().filter(|(_, input)| is_uri(&input.table.path));
+    let named = on_stores().filter(|(_, input)| {
+        Uri::parse("", &input.table.path).is_ok_and(|uri| !uri.path().is_root() && text.contains(uri.path().as_ref()))
+    });
+    let mut found: Vec<_> = named.collect();
+    if found.is_empty() {
+        found = on_stores().collect();
+    }
+    let names: Vec<String> = found.iter().map(|(name, _)| format!("input `{name}`")).collect();
+    let paths: Vec<&str> = found.iter().map(|(_, input)| input.table.path.as_str()).collect();
+    (names.join(", "), paths.join(", "))
 }
 
 async fn read(plan: &datafusion::logical_expr::LogicalPlan, state: &SessionState) -> Result<(), DataFusionError> {

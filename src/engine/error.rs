@@ -200,7 +200,7 @@ impl EngineError {
 
     /// An engine's error while doing something that no input explains.
     pub fn internal(during: &'static str, error: DataFusionError) -> Self {
-        if let Some(found) = store_error::of_query(during, "an object", &error) {
+        if let Some(found) = store_error::of_any(during, &error) {
             return found;
         }
         match exhausted(error) {

@@ -37,6 +37,7 @@ mod run;
 mod scratch;
 mod session;
 mod source;
+mod steady;
 mod store;
 mod store_error;
 mod summary;

@@ -144,15 +144,16 @@ impl Run<'_> {
         let planner = prepared.planner(component, state, false);
         let mut fold = Fold::new(component, &planner);
         let plan = planner.plan().map_err(|error| EngineError::internal("planning the scores", error))?;
+        // Before the plan runs, which begins to read at once: whoever may not write is told first.
+        let mut writer = outputs.scores.write(outputs.schema.clone()).await?;
+        let facts = facts::of_run(component, request, prepared);
+        let besides = FannedOut::start(component, outputs.besides, outputs.schema, &facts, state).await?;
         let physical = query::physical(state, &plan).await;
         let stream = physical.and_then(|plan| execute_stream(plan, state.task_ctx()));
         let mut batches = match stream {
             Ok(batches) => batches,
             Err(error) => return Err(culprit::name(error, &prepared.opening.bound, prepared.window, state).await),
         };
-        let mut writer = outputs.scores.write(outputs.schema.clone()).await?;
-        let facts = facts::of_run(component, request, prepared);
-        let besides = FannedOut::start(component, outputs.besides, outputs.schema, &facts, state).await?;
         while let Some(batch) = batches.next().await {
             let folded = batch.and_then(|batch| {
                 fold.add(&batch)?;

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::session_state::SessionState;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
@@ -15,6 +16,7 @@ use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
 use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 
+use super::steady::Steady;
 use super::uri::{Protocol, Uri};
 use super::{EngineConfig, EngineError};
 
@@ -110,12 +112,23 @@ impl Stores {
         Ok(lock(&self.open).entry(key).or_insert(store).clone())
     }
 
-    /// The same, known to a session from now on.
+    /// The same as a run sees it, known to its session from now on.
     ///
     /// # Errors
     /// Where its settings are incomplete or wrong.
     pub fn register(role: &str, uri: &Uri, state: &SessionState) -> Result<Arc<dyn ObjectStore>, EngineError> {
+        let known = ObjectStoreUrl::parse(uri.store.as_str()).and_then(|url| state.runtime_env().object_store(url));
+        known.or_else(|_| Self::renew(role, uri, state))
+    }
+
+    /// The same, for a run that has changed what is there.
+    ///
+    /// # Errors
+    /// Where its settings are incomplete or wrong.
+    pub fn renew(role: &str, uri: &Uri, state: &SessionState) -> Result<Arc<dyn ObjectStore>, EngineError> {
         let store = Self::of(state)?.open(role, uri, Purpose::Read)?;
+        let pinned = uri.protocol != Protocol::Http;
+        let store: Arc<dyn ObjectStore> = Arc::new(Steady::new(store, uri.store.as_str(), pinned));
         state.runtime_env().register_object_store(&uri.store, store.clone());
         Ok(store)
     }

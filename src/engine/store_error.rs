@@ -12,12 +12,18 @@ const UNAVAILABLE: &str = "try again later; if it stays so, check the network an
 const CREDENTIALS: &str = "check the credentials in the environment and what they are allowed to do; where they may not list, what is missing is refused as well";
 const SETTINGS: &str = "check the bucket's name, its region and the endpoint";
 
+const CHANGED: &str = "run again once what writes it has finished";
+
+/// What the text of a failed request begins with, in every layer.
+const REQUEST: &str = "Error performing ";
+
 /// What went wrong.
 enum Fault {
     Missing,
     Denied(String),
     Unavailable(String),
     Refused(String),
+    Changed,
 }
 
 /// A store's failure about what is at a URI.
@@ -35,6 +41,18 @@ pub fn of_query(role: &str, uri: &str, error: &DataFusionError) -> Option<Engine
     fault(error).map(|fault| told(role, uri, "read", fault))
 }
 
+/// The same where it is not known what was read, which may also have been local files.
+pub fn of_any(during: &str, error: &DataFusionError) -> Option<EngineError> {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    let mut remote = error.to_string().contains(REQUEST);
+    while let Some(error) = cause.filter(|_| !remote) {
+        remote =
+            error.is::<HttpError>() || matches!(error.downcast_ref(), Some(object_store::Error::Precondition { .. }));
+        cause = error.source();
+    }
+    fault(error).filter(|_| remote).map(|fault| told(during, "an object", "read", fault))
+}
+
 fn told(role: &str, uri: &str, action: &'static str, fault: Fault) -> EngineError {
     let (role, uri) = (role.to_owned(), uri.to_owned());
     let (kind, reason, hint) = match fault {
@@ -46,13 +64,14 @@ fn told(role: &str, uri: &str, action: &'static str, fault: Fault) -> EngineErro
         Fault::Denied(reason) => (ErrorKind::Denied, reason, CREDENTIALS),
         Fault::Unavailable(reason) => (ErrorKind::Unavailable, reason, UNAVAILABLE),
         Fault::Refused(reason) => (ErrorKind::InvalidInput, reason, SETTINGS),
+        Fault::Changed => (ErrorKind::Unavailable, "it changed while it was read".to_owned(), CHANGED),
     };
     EngineError::Store { role, uri, action, reason, hint, kind }
 }
 
 /// What the failure of a store is; `None` where none is among the causes.
 fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
-    let mut cause = Some(error);
+    let (mut cause, mut store) = (Some(error), false);
     while let Some(error) = cause {
         match error.downcast_ref::<object_store::Error>() {
             Some(object_store::Error::NotFound { .. }) => return Some(Fault::Missing),
@@ -62,7 +81,12 @@ fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
             Some(object_store::Error::Unauthenticated { .. }) => {
                 return Some(Fault::Denied("the store does not accept the credentials (401)".to_owned()));
             }
-            _ => {}
+            Some(object_store::Error::Precondition { .. }) => return Some(Fault::Changed),
+            Some(object_store::Error::NotSupported { .. }) => {
+                return Some(Fault::Refused("the server does not send parts of files, which reading needs".to_owned()));
+            }
+            Some(_) => store = true,
+            None => {}
         }
         if let Some(http) = error.downcast_ref::<HttpError>() {
             return Some(Fault::Unavailable(transport(http.kind()).to_owned()));
@@ -71,6 +95,7 @@ fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
     }
     // Some layers keep an error as its text only.
     of_text(&error.to_string())
+        .or_else(|| store.then(|| Fault::Refused("the store's answer is not understood".to_owned())))
 }
 
 fn transport(kind: HttpErrorKind) -> &'static str {
@@ -81,9 +106,9 @@ fn transport(kind: HttpErrorKind) -> &'static str {
     }
 }
 
-/// What a failed request's text tells, which begins with these words in every layer.
+/// What a failed request's text tells.
 fn of_text(text: &str) -> Option<Fault> {
-    let (_, request) = text.split_once("Error performing ")?;
+    let (_, request) = text.split_once(REQUEST)?;
     if let Some((_, status)) = request.split_once("status code: ") {
         let status: String = status.chars().take_while(char::is_ascii_digit).collect();
         return Some(match status.as_str() {

@@ -32,6 +32,7 @@ mod scales;
 mod secure;
 mod serve;
 mod store_faults;
+mod store_users;
 mod stores;
 mod streamed;
 mod support;

@@ -150,3 +150,36 @@ async fn a_cancelled_run_leaves_the_old_table_and_no_parts() {
         assert!(s3.uploads().is_empty(), "{:?}", s3.uploads());
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_input_that_changes_while_it_is_read_is_told() {
+    let (s3, folder) = both().await;
+    let (from, to) = (folder.path("usage/1.parquet"), s3.file("in/usage/2.parquet"));
+    // Once the first passes are done.
+    s3.answer(move |seen, _| {
+        if seen.begins_upload() {
+            fs::copy(&from, &to).unwrap();
+        }
+        Answer::Pass
+    });
+    let (kind, message) = fails(&s3, &folder, &format!("{INPUTS}{OUTPUT}")).await;
+    assert_eq!(kind, ErrorKind::Unavailable, "{message}");
+    assert!(message.starts_with("input `usage`: s3://bucket/in/usage/") && message.contains("it changed"), "{message}");
+    assert!(s3.uploads().is_empty() && !s3.keys().contains(&"out/scores.parquet".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_fails_late_is_told_with_the_input_it_has() {
+    let (s3, folder) = both().await;
+    let begun = std::sync::atomic::AtomicBool::new(false);
+    s3.answer(move |seen, _| {
+        use std::sync::atomic::Ordering;
+        begun.fetch_or(seen.begins_upload(), Ordering::SeqCst);
+        let late = begun.load(Ordering::SeqCst) && seen.path.contains("/in/");
+        if late { Answer::Status(503) } else { Answer::Pass }
+    });
+    let (kind, message) = fails(&s3, &folder, &format!("{INPUTS}{OUTPUT}")).await;
+    assert_eq!(kind, ErrorKind::Unavailable, "{message}");
+    assert!(message.starts_with("input `") && message.contains(": s3://bucket/in/"), "{message}");
+    assert!(s3.uploads().is_empty(), "{:?}", s3.uploads());
+}

@@ -101,7 +101,11 @@ async fn tables_beside_the_scores_history_and_population_live_on_s3_too() {
     let later = "history: \"s3://bucket/out/scores.parquet\"\npopulation: \"s3://bucket/out/scores.parquet\"\n\
                  calculate_trend: true\n";
     let output = "output: \"s3://bucket/out/scores.parquet\"\n";
-    let again = run(&s3, &folder, &format!("{INPUTS}{output}{later}")).await.unwrap();
+    let again = component(&folder, &format!("{INPUTS}{output}{later}"));
+    let request = RunRequest { checks: true, preview_rows: 1, ..RunRequest::new() };
+    let again = s3.engine().materialize(&again, &request, &silent()).await.unwrap();
+    assert!(again.checks.iter().any(|check| check.name == "row_count_positive" && check.passed), "{:?}", again.checks);
+    assert!(again.preview.unwrap().contains("previous_health_score"));
     assert!(again.warnings.iter().all(|warning| !warning.contains("history")), "{:?}", again.warnings);
     let first = "history: \"s3://bucket/never/was.parquet\"\ncalculate_trend: true\n";
     let first = run(&s3, &folder, &format!("{INPUTS}{OUTPUT}{first}")).await.unwrap();
@@ -273,5 +277,29 @@ async fn secrets_are_in_no_error() {
             hides(&run(&s3, &folder, &text).await.unwrap_err());
             hides(&s3.engine().describe(&component(&folder, &text)).await.unwrap_err());
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn objects_of_one_name_in_two_buckets_are_told_apart() {
+    let (s3, folder) = (S3::start().await, Folder::new());
+    let since = std::time::SystemTime::now();
+    for (name, column) in [("c", "active_days"), ("u", "sessions")] {
+        let values = if name == "c" { [3, 30] } else { [30, 3] };
+        folder
+            .parquet(&format!("{name}.parquet"), &batch([("customer_id", texts(["a", "b"])), (column, ints(values))]));
+        for (key, as_what) in [("", "same"), ("d/", "d/same")] {
+            let bucket = if name == "c" { "" } else { "../twin/" };
+            let file = s3.file(&format!("{bucket}{as_what}.parquet"));
+            assert!(file.ends_with(format!("{key}same.parquet")));
+            fs::copy(folder.path(&format!("{name}.parquet")), &file).unwrap();
+            fs::File::options().write(true).open(file).unwrap().set_modified(since).unwrap();
+        }
+    }
+    run(&s3, &folder, "inputs: {customer: c.parquet, usage: u.parquet}\noutput: local.parquet\n").await.unwrap();
+    for path in ["same.parquet", "d/"] {
+        let inputs = format!("inputs: {{customer: \"s3://bucket/{path}\", usage: \"s3://twin/{path}\"}}\n");
+        run(&s3, &folder, &format!("{inputs}{OUTPUT}")).await.unwrap();
+        assert_eq!(scores(&s3.file("out/scores.parquet")), scores(&folder.path("local.parquet")));
     }
 }

@@ -40,6 +40,18 @@ const BANS: &[Ban] = &[
         except: &[],
         why: "plans do no I/O",
     },
+    Ban {
+        text: "object_store",
+        under: &["src/service/", "src/cli/", "src/client.rs"],
+        except: &[],
+        why: "stores stay in the engine",
+    },
+    Ban {
+        text: "reqwest",
+        under: &["src/"],
+        except: &["src/engine/store.rs"],
+        why: "one place makes HTTP clients, which follow no redirects",
+    },
     Ban { text: "ScalarUDFImpl", under: &["src/"], except: &[], why: "the plan holds built-in expressions only" },
     Ban { text: "AggregateUDFImpl", under: &["src/"], except: &[], why: "the plan holds built-in expressions only" },
     Ban { text: "create_udf", under: &["src/"], except: &[], why: "the plan holds built-in expressions only" },
