@@ -7,7 +7,7 @@ use crate::client::ClientError;
 use crate::component::ComponentError;
 use crate::engine::EngineError;
 use crate::error::ErrorKind;
-use crate::service::{CredentialError, ServeError};
+use crate::service::{CredentialError, ServeError, TelemetryError};
 
 /// A fault of this program. A retry does not help; please report it.
 pub const INTERNAL: u8 = 1;
@@ -138,6 +138,12 @@ impl From<CredentialError> for Failure {
             CredentialError::Invalid { .. } => Self::usage(error.to_string()),
             CredentialError::Unreadable { .. } => Self::new(error.kind(), error.to_string()),
         }
+    }
+}
+
+impl From<TelemetryError> for Failure {
+    fn from(error: TelemetryError) -> Self {
+        Self::usage(error.to_string())
     }
 }
 

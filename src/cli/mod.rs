@@ -4,6 +4,8 @@ mod args;
 pub mod exit;
 mod explain;
 mod init;
+mod json_lines;
+mod logging;
 mod materialize;
 mod pipes;
 mod pipes_report;
@@ -22,8 +24,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 
 use exit::Failure;
 
@@ -83,7 +83,10 @@ pub fn run() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { 0 });
         }
     };
-    log();
+    // A server is told on its command line what to log.
+    if !matches!(cli.command, Command::Serve(_)) {
+        logging::start();
+    }
     let outcome = match cli.command {
         Command::Materialize(args) => materialize::run(&args),
         Command::Serve(args) => serve::run(&args),
@@ -99,14 +102,6 @@ pub fn run() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
-}
-
-/// Logs go to stderr: warnings and worse, or what `RUST_LOG` says.
-fn log() {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
-    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    // Fails only where a logger is there already, which then serves as well.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).try_init();
 }
 
 /// Runs a command that waits for things.

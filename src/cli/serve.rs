@@ -1,19 +1,20 @@
 //! `serve`: the gRPC server, until a signal ends it.
 
-use std::io::ErrorKind;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::{TcpListener, ToSocketAddrs, lookup_host};
 use tokio::sync::oneshot;
 
 use super::args::{self, LimitArgs};
 use super::exit::{self, Failure};
+use super::logging::LogArgs;
 use super::security::{ConnectionArgs, SecurityArgs};
 use super::{asked_to_stop, block_on, print};
 use crate::engine::{EngineConfig, Roots};
-use crate::service::{self, Limits, ServerConfig};
+use crate::service::{self, Limits, Metrics, ServerConfig};
 
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
@@ -70,6 +71,13 @@ pub struct ServeArgs {
 
     #[command(flatten)]
     connections: ConnectionArgs,
+
+    #[command(flatten)]
+    log: LogArgs,
+
+    /// Answer GET /metrics with OpenMetrics text at this address, unencrypted and for anybody; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT", help_heading = "Observability")]
+    metrics_listen: Option<String>,
 }
 
 /// A folder that is there, from the root.
@@ -86,48 +94,75 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 /// Serves until a signal ends it.
 ///
 /// # Errors
-/// Where the address cannot be listened on or the engine cannot be made.
+/// Where an address cannot be listened on, a file cannot be used, or the engine cannot be made.
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
+    block_on(async {
+        let telemetry = args.log.start()?;
+        let outcome = serve(args).await;
+        if let Some(telemetry) = telemetry {
+            telemetry.flush().await;
+        }
+        outcome
+    })
+}
+
+async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let security = args.security.read()?;
     let components = args.components.as_deref().map(folder).transpose()?;
     let engine = EngineConfig { roots: Some(Roots::new(&args.allow)?), ..args.limits.engine() };
-    block_on(async {
-        let failed = |error| {
-            let hint = "hint: expected HOST:PORT that nobody else listens on, such as 127.0.0.1:50051";
-            let failure = Failure::io(&format!("cannot listen on {}", args.listen), &error);
-            let message = format!("{}\n{hint}", failure.message);
-            // What is no address at all is a slip on the command line.
-            let code = if error.kind() == ErrorKind::InvalidInput { exit::USAGE } else { failure.code };
-            Failure { code, message }
-        };
-        let addresses: Vec<SocketAddr> = lookup_host(&args.listen).await.map_err(failed)?.collect();
-        // Looked at before anything is bound: not for a moment does it listen where it should not.
-        for address in &addresses {
-            security.admit(*address)?;
-        }
-        let listener = TcpListener::bind(&addresses[..]).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        security.warn(address);
-        print::stdout(&format!("listening on {}://{address}\n", security.scheme()))?;
-        let limits =
-            Limits { max_runs: args.max_runs.unwrap_or(Limits::default().max_runs), max_queued: args.max_queued };
-        let config = ServerConfig {
-            engine,
-            limits,
-            components,
-            connections: args.connections.limits(),
-            tls: security.tls,
-            tokens: security.tokens,
-            max_upload: args.max_upload.map_or(service::MAX_UPLOAD, |bytes| bytes as u64),
-            grace: Duration::from_secs(args.grace),
-        };
-        let (stop, stopped) = oneshot::channel::<()>();
-        let mut serving = std::pin::pin!(service::run(listener, async { drop(stopped.await) }, config));
-        tokio::select! {
-            outcome = &mut serving => return Ok(outcome?),
-            signal = asked_to_stop() => signal?,
-        }
-        drop(stop);
-        Ok(serving.await?)
-    })
+    let addresses: Vec<SocketAddr> =
+        lookup_host(&args.listen).await.map_err(|error| cannot_listen(&args.listen, &error))?.collect();
+    // Looked at before anything is bound: not for a moment does it listen where it should not.
+    for address in &addresses {
+        security.admit(*address)?;
+    }
+    let (listener, address) = listen(&args.listen, &addresses[..]).await?;
+    let metrics = Metrics::default();
+    let measured = match &args.metrics_listen {
+        Some(at) => Some(listen(at, at).await?),
+        None => None,
+    };
+    security.warn(address);
+    print::stdout(&format!("listening on {}://{address}\n", security.scheme()))?;
+    if let Some((listener, address)) = measured {
+        print::stdout(&format!("metrics on http://{address}/metrics\n"))?;
+        tokio::spawn(service::serve_metrics(listener, metrics.clone()));
+    }
+    let limits = Limits { max_runs: args.max_runs.unwrap_or(Limits::default().max_runs), max_queued: args.max_queued };
+    let config = ServerConfig {
+        engine,
+        limits,
+        components,
+        connections: args.connections.limits(),
+        tls: security.tls,
+        tokens: security.tokens,
+        metrics,
+        max_upload: args.max_upload.map_or(service::MAX_UPLOAD, |bytes| bytes as u64),
+        grace: Duration::from_secs(args.grace),
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut serving = std::pin::pin!(service::run(listener, async { drop(stopped.await) }, config));
+    tokio::select! {
+        outcome = &mut serving => return Ok(outcome?),
+        signal = asked_to_stop() => signal?,
+    }
+    tracing::info!("asked to stop");
+    drop(stop);
+    Ok(serving.await?)
+}
+
+async fn listen(given: &str, addresses: impl ToSocketAddrs) -> Result<(TcpListener, SocketAddr), Failure> {
+    let failed = |error| cannot_listen(given, &error);
+    let listener = TcpListener::bind(addresses).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+fn cannot_listen(given: &str, error: &io::Error) -> Failure {
+    let hint = "hint: expected HOST:PORT that nobody else listens on, such as 127.0.0.1:50051";
+    let failure = Failure::io(&format!("cannot listen on {given}"), error);
+    let message = format!("{}\n{hint}", failure.message);
+    // What is no address at all is a slip on the command line.
+    let code = if error.kind() == io::ErrorKind::InvalidInput { exit::USAGE } else { failure.code };
+    Failure { code, message }
 }

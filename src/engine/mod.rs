@@ -37,6 +37,7 @@ mod run;
 mod scratch;
 mod session;
 mod source;
+mod spill;
 mod steady;
 mod store;
 mod store_error;
@@ -257,6 +258,16 @@ impl Engine {
             engine.config.roots = Some(roots.with(folder)?);
         }
         Ok(engine)
+    }
+
+    /// Bytes that runs have reserved for grouping, sorting and joining at this moment.
+    pub fn memory_reserved(&self) -> usize {
+        self.shared.memory.reserved()
+    }
+
+    /// Bytes that plans wrote to disk because memory did not suffice, so far.
+    pub fn spilled_bytes(&self) -> u64 {
+        self.shared.spilled.bytes()
     }
 
     /// A folder of its own for what does not outlive a call; dropping it removes it.

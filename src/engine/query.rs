@@ -9,6 +9,8 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 
+use super::spill;
+
 /// A plan, optimized and ready to run.
 ///
 /// # Errors
@@ -22,7 +24,9 @@ pub async fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dy
 /// # Errors
 /// What the planner or a reader says.
 pub async fn rows(state: &SessionState, plan: &LogicalPlan) -> Result<Vec<RecordBatch>> {
-    collect(physical(state, plan).await?, state.task_ctx()).await
+    let plan = physical(state, plan).await?;
+    let _watched = spill::watch(&plan, state);
+    collect(plan, state.task_ctx()).await
 }
 
 /// The only row of a plan that aggregates everything.

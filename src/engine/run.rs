@@ -15,7 +15,7 @@ use super::prepare::{Prepared, Stages};
 use super::publish::{Output, Staged};
 use super::report::{Event, RunReport, Stage};
 use super::table::{self, OutputReport};
-use super::{EngineError, Observer, RunRequest, check, culprit, facts, lineage, query, source, summary};
+use super::{EngineError, Observer, RunRequest, check, culprit, facts, lineage, query, source, spill, summary};
 use crate::component::{Component, ComponentError, FanOut};
 use crate::plan::schema;
 
@@ -149,9 +149,12 @@ impl Run<'_> {
         let facts = facts::of_run(component, request, prepared);
         let besides = FannedOut::start(component, outputs.besides, outputs.schema, &facts, state).await?;
         let physical = query::physical(state, &plan).await;
-        let stream = physical.and_then(|plan| execute_stream(plan, state.task_ctx()));
-        let mut batches = match stream {
-            Ok(batches) => batches,
+        let stream = physical.and_then(|plan| {
+            let watched = spill::watch(&plan, state);
+            Ok((watched, execute_stream(plan, state.task_ctx())?))
+        });
+        let (_watched, mut batches) = match stream {
+            Ok(started) => started,
             Err(error) => return Err(culprit::name(error, &prepared.opening.bound, prepared.window, state).await),
         };
         while let Some(batch) = batches.next().await {

@@ -12,6 +12,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::limits::{self, InputLimits};
+use super::spill::Spilled;
 use super::store::{StoreOptions, Stores};
 use super::workspace::Workspace;
 use super::{EngineError, Roots};
@@ -57,9 +58,12 @@ pub fn input_limits(config: &EngineConfig) -> InputLimits {
 /// What all runs of an engine share.
 #[derive(Debug)]
 pub struct Shared {
-    memory: Arc<dyn MemoryPool>,
+    /// What they reserve of the limit.
+    pub memory: Arc<dyn MemoryPool>,
     disk: Arc<DiskManager>,
     stores: Arc<Stores>,
+    /// What they have spilled.
+    pub spilled: Arc<Spilled>,
     // Dropped behind the disk manager, whose files are in it.
     workspace: Workspace,
 }
@@ -77,7 +81,13 @@ impl Shared {
         let disk = disk.build().map_err(|error| EngineError::internal("setting up the engine", error))?;
         let memory = FairSpillPool::new(config.memory_limit.unwrap_or_else(limits::memory));
         let memory = Arc::new(TrackConsumersPool::new(memory, NAMED_CONSUMERS));
-        Ok(Self { memory, disk: Arc::new(disk), stores: Arc::new(Stores::new(config)), workspace })
+        Ok(Self {
+            memory,
+            disk: Arc::new(disk),
+            stores: Arc::new(Stores::new(config)),
+            spilled: Arc::default(),
+            workspace,
+        })
     }
 
     /// The folder for temporary files.
@@ -86,7 +96,7 @@ impl Shared {
     }
 }
 
-/// A session for one run.
+/// A session for one run, which counts what it spills.
 ///
 /// It has caches of its own: files change between runs, and a cached listing would hide that.
 ///
@@ -98,7 +108,7 @@ pub fn new(config: &EngineConfig, shared: &Shared) -> Result<SessionState, Engin
     runtime.disk_manager = shared.disk.clone();
     let runtime = Arc::new(runtime);
     // A column with one value and NaN has equal extremes in a footer, and scans would take it for constant.
-    let mut session = SessionConfig::new().with_collect_statistics(false);
+    let mut session = SessionConfig::new().with_collect_statistics(false).with_extension(shared.spilled.clone());
     if let Some(partitions) = config.target_partitions {
         session = session.with_target_partitions(partitions);
     }

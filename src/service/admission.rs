@@ -62,6 +62,15 @@ impl Admission {
         }
     }
 
+    /// How many work, and how many wait.
+    pub fn load(&self) -> (usize, usize) {
+        let Limits { max_runs, max_queued } = self.limits;
+        let places = max_runs.saturating_add(max_queued).min(Semaphore::MAX_PERMITS);
+        let inside = places.saturating_sub(self.places.available_permits());
+        let working = max_runs.saturating_sub(self.working.available_permits());
+        (working, inside.saturating_sub(working))
+    }
+
     /// A place, where one is left.
     ///
     /// # Errors
@@ -110,6 +119,7 @@ mod tests {
         let first = door.turn(first, None).now_or_never().unwrap();
         let mut waiting = Box::pin(door.turn(second, None));
         assert!(waiting.as_mut().now_or_never().is_none());
+        assert_eq!(door.load(), (1, 1));
         drop(first);
         assert!(waiting.now_or_never().is_some());
         assert!(door.enter().is_ok());

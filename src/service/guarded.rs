@@ -1,17 +1,20 @@
-//! What every call passes on its way in and out: the question for a token, and clear words for the transport's faults.
+//! What every call passes on its way in and out: the question for a token, its span, and clear words for the
+//! transport's faults.
 
 use std::convert::Infallible;
 use std::future::ready;
 use std::task::{Context, Poll};
 
-use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::header::AUTHORIZATION;
 use tonic::codegen::http::{Request, Response};
 use tonic::codegen::{BoxFuture, Service};
 use tonic::server::NamedService;
+use tonic::{Code, Status};
+use tracing::{Instrument, Span};
 
 use super::status::{stranger, too_large};
+use super::telemetry::span_of;
 use super::token::Tokens;
 
 /// A service that only those with a token can call, where there are tokens.
@@ -52,8 +55,22 @@ where
             tracing::info!(call = request.uri().path(), "refused: no token that is known");
             return Box::pin(ready(Ok(stranger().into_http())));
         }
-        let answer = self.inner.call(request);
-        Box::pin(async move { answer.await.map(clear) })
+        let span = span_of(&request);
+        let answer = span.in_scope(|| self.inner.call(request));
+        let told = span.clone();
+        let answer = async move {
+            let answer = clear(answer.await?);
+            tell(&told, &answer);
+            Ok(answer)
+        };
+        Box::pin(answer.instrument(span))
+    }
+}
+
+/// Notes in a call's span how it ended, as far as the first headers say.
+fn tell(span: &Span, answer: &Response<Body>) {
+    if let Some(told) = Status::from_header_map(answer.headers()).filter(|told| told.code() != Code::Ok) {
+        span.record("rpc.grpc.status_code", told.code() as i32).record("otel.status_code", "ERROR");
     }
 }
 

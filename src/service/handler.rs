@@ -7,12 +7,13 @@ use prost::Message;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::{Instrument, Span};
 
 use super::catalog::Catalog;
 use super::caught::guarded;
 use super::delivery::{self, DeliveryError};
 use super::runs::{Job, RunError, Runs, Work};
-use super::status::{late, of_catalog, of_engine, of_request, of_run, of_upload};
+use super::status::{kind, late, of_catalog, of_engine, of_request, of_run, of_upload};
 use super::stream::{Reply, WAITING_EVENTS, deadline, deliver, observer, passed};
 use super::upload::{Room, Upload};
 use super::{convert_answer, convert_report, convert_request};
@@ -40,8 +41,8 @@ const UNPUBLISHED: &str = "scores.parquet";
 
 impl Handler {
     /// Calls that share these runs, components, and this room for uploads.
-    pub fn new(runs: Runs, catalog: Arc<Catalog>, room: Room) -> Self {
-        Self { runs: Arc::new(runs), catalog, room: Arc::new(room) }
+    pub fn new(runs: Arc<Runs>, catalog: Arc<Catalog>, room: Arc<Room>) -> Self {
+        Self { runs, catalog, room }
     }
 
     fn engine(&self) -> &Engine {
@@ -54,7 +55,20 @@ impl Handler {
     }
 
     /// Starts the run that is asked for, or joins the one that has its id.
-    async fn run(&self, mut request: MaterializeRequest, observer: &Observer) -> Result<Work, Status> {
+    async fn run(&self, request: MaterializeRequest, observer: &Observer) -> Result<Work, Status> {
+        let id = request.run_id.clone();
+        self.start(request, observer).await.map_err(|status| self.refused(&id, status))
+    }
+
+    /// Counts and logs a run that was asked for and never began.
+    fn refused(&self, run_id: &str, status: Status) -> Status {
+        let kind = kind(&status);
+        self.runs.metrics().ended(Some(kind));
+        tracing::info!(run_id, reason = kind.reason(), "run refused: {}", status.message());
+        status
+    }
+
+    async fn start(&self, mut request: MaterializeRequest, observer: &Observer) -> Result<Work, Status> {
         request.component = self.resolve(request.component)?;
         let asked = hash(&request);
         let (recipe, run) = convert_request::request(request).map_err(|error| of_request(&error))?;
@@ -68,7 +82,7 @@ impl Handler {
     }
 
     /// The same with inputs that came along.
-    async fn run_upload(&self, start: StreamStart, upload: Upload, observer: &Observer) -> Result<Work, Status> {
+    async fn start_upload(&self, start: StreamStart, upload: Upload, observer: &Observer) -> Result<Work, Status> {
         let published = !matches!(start.delivery(), Delivery::Stream);
         let mut request = start.request.unwrap_or_default();
         request.component = self.resolve(request.component)?;
@@ -99,9 +113,11 @@ impl Handler {
         sender: &mpsc::Sender<Reply<MaterializeStreamResponse>>,
     ) -> Result<Option<MaterializeStreamResponse>, Status> {
         let received = Upload::receive(parts, &self.room, self.engine()).await;
-        let (start, upload) = received.map_err(|error| of_upload(&error))?;
+        let (start, upload) = received.map_err(|error| self.refused("", of_upload(&error)))?;
+        let id = start.request.as_ref().map(|request| request.run_id.clone()).unwrap_or_default();
         let sent_back = matches!(start.delivery(), Delivery::Stream | Delivery::PublishAndStream);
-        let work = self.run_upload(start, upload, &observer(sender.clone())).await?;
+        let work = self.start_upload(start, upload, &observer(sender.clone())).await;
+        let work = work.map_err(|status| self.refused(&id, status))?;
         let finished = work.await.map_err(|error| of_run(&error))?;
         if sent_back {
             let (path, engine) = match &finished.upload {
@@ -151,7 +167,7 @@ impl CustomerHealthService for Handler {
         let deadline = deadline(request.metadata());
         let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
         let work = guarded(self.run(request.into_inner(), &observer(sender.clone()))).await?;
-        tokio::spawn(deliver(work, sender, deadline));
+        tokio::spawn(deliver(work, sender, deadline).instrument(Span::current()));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
@@ -172,7 +188,7 @@ impl CustomerHealthService for Handler {
         let deadline = deadline(request.metadata());
         let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
         let (handler, parts) = (self.clone(), request.into_inner());
-        tokio::spawn(async move {
+        let answer = async move {
             let last = tokio::select! {
                 () = sender.closed() => return,
                 () = passed(deadline) => Err(late()),
@@ -182,7 +198,8 @@ impl CustomerHealthService for Handler {
                 // Fails only where the caller is gone, who then needs no answer.
                 let _ = sender.send(last).await;
             }
-        });
+        };
+        tokio::spawn(answer.instrument(Span::current()));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 

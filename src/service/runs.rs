@@ -9,11 +9,14 @@ use futures::FutureExt;
 use futures::future::{Shared, ready};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::admission::{Admission, Limits};
 use super::convert_request::RequestError;
 use super::known::{Known, State};
 use super::listeners::Listeners;
+use super::metrics::Metrics;
+use super::observed::Observed;
 use super::upload::Upload;
 use crate::component::{Asset, Component};
 use crate::engine::{Engine, EngineError, Observer, RunReport, RunRequest};
@@ -100,6 +103,7 @@ pub type Work = Shared<Pin<Box<dyn Future<Output = Outcome> + Send>>>;
 pub struct Runs {
     engine: Engine,
     admission: Admission,
+    metrics: Metrics,
     /// Cancelled when the server no longer waits for running calls.
     stop: CancellationToken,
     known: Mutex<Known>,
@@ -107,8 +111,8 @@ pub struct Runs {
 
 impl Runs {
     /// No runs yet.
-    pub fn new(engine: Engine, limits: Limits, stop: CancellationToken) -> Self {
-        Self { engine, admission: Admission::new(limits), stop, known: Mutex::default() }
+    pub fn new(engine: Engine, limits: Limits, metrics: Metrics, stop: CancellationToken) -> Self {
+        Self { engine, admission: Admission::new(limits), metrics, stop, known: Mutex::default() }
     }
 
     /// The engine that runs.
@@ -119,6 +123,11 @@ impl Runs {
     /// The door that whoever works has to pass.
     pub fn admission(&self) -> &Admission {
         &self.admission
+    }
+
+    /// The numbers that runs are counted in.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The run of that id, if it works or was done lately; `asked` tells whether the request was the same.
@@ -148,12 +157,21 @@ impl Runs {
         let token = known.token();
         let (runs, id, told) = (self.clone(), run.run_id.clone(), listeners.clone());
         let registered = Registered { runs: self.clone(), id: id.clone(), token };
+        let observed = Observed::new(&component, &run, self.metrics.clone(), self.stop.clone());
+        let span = observed.span();
         let task = async move {
             let output = crate::engine::output_place(&component);
             // Dropped last, so that the next writer finds the output free even where this run is given up.
             let _turn = runs.admission.turn(place, output).await;
-            let observer: Observer = Arc::new(move |event| told.tell(&event));
-            let outcome = match engine.materialize(&component, &run, &observer).await {
+            observed.begin();
+            let watch = observed.watch();
+            let observer: Observer = Arc::new(move |event| {
+                watch.hear(&event);
+                told.tell(&event);
+            });
+            let outcome = engine.materialize(&component, &run, &observer).await;
+            observed.end(outcome.as_ref());
+            let outcome = match outcome {
                 Ok(report) => Ok(Arc::new(finished(&component, report, upload, published))),
                 Err(error) => Err(Arc::new(RunError::from(error))),
             };
@@ -166,7 +184,7 @@ impl Runs {
         let work = async move {
             // A task of its own, so that a panic in the engine becomes an answer instead of a call that just ends.
             let mut tasks = JoinSet::new();
-            tasks.spawn(task);
+            tasks.spawn(task.instrument(span));
             tokio::select! {
                 () = stop.cancelled() => Err(Arc::new(RunError::Stopped)),
                 joined = tasks.join_next() => match joined {

@@ -18,6 +18,7 @@ use super::catalog::Catalog;
 use super::connections::{Connections, accepted};
 use super::guarded::Guarded;
 use super::handler::Handler;
+use super::metrics::{Metrics, Reading};
 use super::runs::Runs;
 use super::tls::Tls;
 use super::token::Tokens;
@@ -49,6 +50,8 @@ pub struct ServerConfig {
     pub tls: Option<Tls>,
     /// Tokens of which callers need one, but for health; anybody may call if not given.
     pub tokens: Option<Tokens>,
+    /// Where runs are counted.
+    pub metrics: Metrics,
     /// Most bytes that the uploads of all calls may take on disk.
     pub max_upload: u64,
     /// How long running calls may take to finish after shutdown begins; then they are cancelled.
@@ -64,6 +67,7 @@ impl Default for ServerConfig {
             connections: Connections::default(),
             tls: None,
             tokens: None,
+            metrics: Metrics::default(),
             max_upload: MAX_UPLOAD,
             grace: Duration::from_secs(30),
         }
@@ -109,7 +113,9 @@ pub async fn run(
 ) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
     let draining = CancellationToken::new();
-    let runs = Runs::new(Engine::new(config.engine)?, config.limits, stop.clone());
+    let runs = Runs::new(Engine::new(config.engine)?, config.limits, config.metrics.clone(), stop.clone());
+    let (runs, room) = (Arc::new(runs), Arc::new(Room::new(config.max_upload)));
+    watch_numbers(&config.metrics, &runs, &room);
     let catalog = Arc::new(Catalog::new(config.components));
     let (reporter, health) = health_reporter();
     let mut watching = JoinSet::new();
@@ -120,7 +126,7 @@ pub async fn run(
     if let Some(tokens) = tokens.clone() {
         watching.spawn(tokens.watch());
     }
-    let service = CustomerHealthServiceServer::new(Handler::new(runs, catalog, Room::new(config.max_upload)))
+    let service = CustomerHealthServiceServer::new(Handler::new(runs, catalog, room))
         .max_decoding_message_size(connections.max_message_size);
     report(&reporter, ServingStatus::Serving).await;
     let reflection = tonic_reflection::server::Builder::configure()
@@ -162,6 +168,18 @@ pub async fn run(
         Ok(outcome) => Ok(outcome?),
         Err(_) => Ok(()),
     }
+}
+
+/// Lets the numbers be looked up as long as the server is there.
+fn watch_numbers(metrics: &Metrics, runs: &Arc<Runs>, room: &Arc<Room>) {
+    let (runs, room) = (Arc::downgrade(runs), Arc::downgrade(room));
+    metrics.look_at(move || {
+        let (Some(runs), Some(room)) = (runs.upgrade(), room.upgrade()) else { return Reading::default() };
+        let (running, queued) = runs.admission().load();
+        let (uploaded, upload_held) = room.bytes();
+        let (memory, spilled) = (runs.engine().memory_reserved(), runs.engine().spilled_bytes());
+        Reading { running, queued, memory, spilled, uploaded, upload_held }
+    });
 }
 
 async fn report(reporter: &HealthReporter, status: ServingStatus) {

@@ -39,6 +39,13 @@ pub fn status(kind: ErrorKind, message: &str) -> Status {
     detailed(code(kind), kind, message, ErrorDetails::new(), HashMap::new())
 }
 
+/// The kind of failure that a status of this server tells.
+pub fn kind(status: &Status) -> ErrorKind {
+    let reason = status.metadata().get(REASON).and_then(|reason| reason.to_str().ok());
+    let known = ErrorKind::ALL.into_iter().find(|kind| Some(kind.reason()) == reason);
+    known.unwrap_or(ErrorKind::Internal)
+}
+
 /// The status of a call whose deadline passed. The code is gRPC's own for it; the reason is that the caller gave up.
 pub fn late() -> Status {
     let message = "the deadline passed before the run was done; the output is as it was\n\

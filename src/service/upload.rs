@@ -113,18 +113,26 @@ impl UploadError {
 pub struct Room {
     limit: u64,
     taken: AtomicU64,
+    received: AtomicU64,
 }
 
 impl Room {
     /// Room for so many bytes.
     pub fn new(limit: u64) -> Self {
-        Self { limit, taken: AtomicU64::new(0) }
+        Self { limit, taken: AtomicU64::new(0), received: AtomicU64::new(0) }
+    }
+
+    /// Bytes that were received so far, and those among them that still take room.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.received.load(Ordering::Relaxed), self.taken.load(Ordering::Relaxed))
     }
 
     fn take(&self, bytes: u64) -> Result<(), UploadError> {
         let fits = |taken: u64| taken.checked_add(bytes).filter(|sum| *sum <= self.limit);
         let outcome = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
-        outcome.map(drop).map_err(|_| UploadError::TooLarge { limit: self.limit })
+        outcome.map_err(|_| UploadError::TooLarge { limit: self.limit })?;
+        self.received.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
     }
 }
 

@@ -17,6 +17,7 @@ mod grpc;
 mod inputs;
 mod limits;
 mod named;
+mod observe;
 mod oracle;
 mod output;
 mod pipes;

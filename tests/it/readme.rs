@@ -1,5 +1,6 @@
 //! The README and the API's page say what is true: pictures of the output, a component.yaml, its mistakes, all calls.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
@@ -53,6 +54,25 @@ fn the_page_of_the_api_shows_every_call_in_each_language() {
             "shell: {name}"
         );
     }
+}
+
+#[test]
+fn the_page_for_operators_lists_the_flags_of_serve_and_no_others() {
+    let help = Command::new(env!("CARGO_BIN_EXE_customer-health")).args(["serve", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let known: BTreeSet<&str> = help
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("-h, ").or(Some(line.trim_start())))
+        .filter(|line| line.starts_with("--"))
+        .filter_map(|line| line.split([' ', '=']).next())
+        .filter(|flag| *flag != "--help")
+        .collect();
+    let page = fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| `--"));
+    let cells = rows.filter_map(|line| line.split('|').nth(1));
+    let told: BTreeSet<&str> =
+        cells.flat_map(|cell| cell.split(['`', ' '])).filter(|word| word.starts_with("--")).collect();
+    assert_eq!(told, known);
 }
 
 #[test]

@@ -11,6 +11,8 @@ use super::Folder;
 /// A server in a process of its own, which ends when this is dropped.
 pub struct Served {
     pub uri: String,
+    /// Where its numbers are, where it was asked for them.
+    pub metrics: Option<String>,
     child: Child,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
@@ -34,6 +36,7 @@ impl Served {
     }
 
     pub fn of(mut command: Command) -> Self {
+        let measured = command.get_args().any(|argument| argument == "--metrics-listen");
         let mut child = command.spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::<Mutex<String>>::default();
@@ -52,9 +55,14 @@ impl Served {
             reader.join().unwrap();
             panic!("it does not listen: {line}{}", log.lock().unwrap());
         };
+        let metrics = measured.then(|| {
+            line.clear();
+            stdout.read_line(&mut line).unwrap();
+            line.trim().strip_prefix("metrics on ").unwrap_or_else(|| panic!("{line}")).to_owned()
+        });
         // Whatever else it says there is thrown away, so that it never waits for a reader.
         std::thread::spawn(move || stdout.read_to_end(&mut Vec::new()));
-        Self { uri, child, log, reader: Some(reader) }
+        Self { uri, metrics, child, log, reader: Some(reader) }
     }
 
     /// What it has logged so far.
