@@ -28,7 +28,14 @@ pub async fn name(error: DataFusionError, bound: &Bound, window: Window, state: 
             return EngineError::unreadable(&format!("input `{name}`"), &input.table.path, own);
         }
     }
-    EngineError::internal("scoring", error)
+    match error.find_root() {
+        // Each can be read by now: a file was exchanged in between.
+        DataFusionError::ParquetError(_) | DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => {
+            let paths: Vec<&str> = bound.inputs.values().map(|input| input.table.path.as_str()).collect();
+            EngineError::changed("inputs", &paths.join(", "), &error.find_root().strip_backtrace())
+        }
+        _ => EngineError::internal("scoring", error),
+    }
 }
 
 /// The inputs that a store's failure may be about: those whose key it names, or else all on stores.

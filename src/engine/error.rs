@@ -249,6 +249,18 @@ impl EngineError {
         }
     }
 
+    /// A file is no longer what it was when the run began.
+    pub fn changed(role: &str, path: &str, how: &str) -> Self {
+        let hint = "run again once whatever writes it is done; write a new file and rename it over the old one";
+        Self::Unreadable {
+            role: role.to_owned(),
+            path: path.to_owned(),
+            reason: format!("a file changed while it was read: {how}"),
+            hint: hint.to_owned(),
+            source: None,
+        }
+    }
+
     /// The system's error about a path that is read.
     pub fn of_io(role: &str, path: &str, action: &'static str, error: io::Error) -> Self {
         let (role, path) = (role.to_owned(), path.to_owned());

@@ -52,6 +52,9 @@ pub async fn materialize(
     let outputs = Outputs { scores: &output, besides: &besides, schema: &schema };
     let run = Run { component, request, state, observer };
     let Written { staged, tables, fold, data_version } = run.score(&mut prepared, &outputs).await?;
+    for (role, files) in &prepared.opening.read {
+        files.same(role, state).await?;
+    }
     stages.log(format!("{} customers scored", fold.customers));
     stages.begin(Stage::Publish);
     let lineage = lineage::of(component, &prepared.opening.bound, &schema);

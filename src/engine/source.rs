@@ -12,11 +12,12 @@ use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::session_state::SessionState;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
-use url::Url;
+use url::{Position, Url};
 
 use super::limits::InputLimits;
 use super::publish::Output;
@@ -29,6 +30,8 @@ use crate::plan::bind::KEY_ALIASES;
 
 /// What to look at where a store has nothing.
 const MISSING_OBJECT: &str = "check the bucket and the key; upper and lower case differ";
+/// Files that are looked at beside one another.
+const LOOKS: usize = 16;
 
 /// A table that was opened, and what it is made of.
 pub struct Opened {
@@ -53,6 +56,37 @@ pub struct Files {
     pub path: String,
     /// What the store says of each.
     pub objects: Vec<ObjectMeta>,
+}
+
+impl Files {
+    /// Refuses what was read where a file is no longer the one that was opened: a file that is gone has no rows, and a
+    /// table without them would pass for a good one.
+    ///
+    /// # Errors
+    /// Where a file was changed or removed meanwhile.
+    pub async fn same(&self, role: &str, state: &SessionState) -> Result<(), EngineError> {
+        // Objects of a store are held to one state with every read.
+        if self.url.scheme() != "file" {
+            return Ok(());
+        }
+        let unreadable = |error| EngineError::unreadable(role, &self.path, error);
+        let place = ObjectStoreUrl::parse(&self.url[..Position::BeforePath]).map_err(unreadable)?;
+        let store = state.runtime_env().object_store(place).map_err(unreadable)?;
+        let looks = stream::iter(self.objects.clone()).map(|opened| {
+            let store = store.clone();
+            async move { (store.head(&opened.location).await, opened) }
+        });
+        let mut looks = std::pin::pin!(looks.buffer_unordered(LOOKS));
+        while let Some((now, opened)) = looks.next().await {
+            let how = match now {
+                Ok(now) if now.size == opened.size && now.last_modified == opened.last_modified => continue,
+                Ok(now) => format!("{} has {} bytes now, and had {}", opened.location, now.size, opened.size),
+                Err(error) => error.to_string(),
+            };
+            return Err(EngineError::changed(role, &self.path, &how));
+        }
+        Ok(())
+    }
 }
 
 /// Where the files of a table are, now and in a later run.

@@ -13,6 +13,7 @@ mod crash;
 mod eight_examples;
 mod errors;
 mod example_data;
+mod faults;
 mod grpc;
 mod inputs;
 mod limits;
