@@ -28,7 +28,7 @@ mod watch;
 
 pub use admission::Limits;
 pub use connections::Connections;
-pub use convert_request::RequestError;
+pub use convert_request::{RequestError, request as read_request};
 pub use credential::{Credential, CredentialError};
 pub use metrics::{Metrics, Reading, serve_metrics};
 pub use server::{MAX_UPLOAD, ServeError, ServerConfig, run};

@@ -9,6 +9,7 @@
 
 mod calls;
 mod cases;
+mod corpus;
 mod crash;
 mod eight_examples;
 mod errors;
