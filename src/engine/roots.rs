@@ -73,11 +73,7 @@ impl Roots {
         if self.stores.iter().any(|root| root.holds(uri)) {
             return Ok(());
         }
-        let mut above = uri.segments.clone();
-        above.pop();
-        let above: Vec<&str> =
-            [uri.store.as_str().trim_end_matches('/')].into_iter().chain(above.iter().map(String::as_str)).collect();
-        Err(self.outside(role, &uri.to_string(), &above.join("/")))
+        Err(self.outside(role, &uri.to_string(), &uri.above()))
     }
 
     /// Checks a file that was found, such as one behind a glob.

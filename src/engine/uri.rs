@@ -159,6 +159,14 @@ impl Uri {
         url
     }
 
+    /// The folder that it is in, for people: written as the URI is.
+    pub fn above(&self) -> String {
+        let end = self.glob.as_ref().map_or(self.text.len(), |_| self.text.find(['*', '[']).unwrap_or(self.text.len()));
+        let start = self.text.find("://").map_or(0, |at| at + 3);
+        let end = self.text[start..end].trim_end_matches('/').rfind('/').map_or(end, |at| start + at);
+        self.text[..end].trim_end_matches('/').to_owned()
+    }
+
     /// One name for all ways of naming the place.
     pub fn place(&self) -> String {
         format!("{}{}", self.store, self.path())
@@ -220,7 +228,8 @@ fn store(protocol: Protocol, scheme: &str, authority: &str) -> Result<(Url, Stri
         }
         (_, None) => (host.to_owned(), format!("{scheme}://{host}/")),
     };
-    if !is_name(&name) {
+    // With a dot it could be taken for one of an account.
+    if !is_name(&name) || (protocol == Protocol::Azure && user.is_none() && name.contains('.')) {
         return Err(NAME);
     }
     let scheme = if protocol == Protocol::Azure { "az" } else { scheme };
@@ -261,6 +270,7 @@ mod tests {
             "s3://buck%65t/a",
             "s3://key:secret@bucket/a",
             "s3://user@bucket/a",
+            "az://container.account/a",
             "az://container@account.dfs.core.windows.net/a",
             "abfss://user:secret@account.dfs.core.windows.net/a",
             "https://user:secret@host/a",
@@ -302,6 +312,20 @@ mod tests {
         assert!(!holds("abfss://c@acc.dfs.core.windows.net/p", "abfs://c@other.dfs.core.windows.net/p/a"));
         assert!(!holds("https://host/p", "http://host/p/a") && !holds("https://host/p", "https://host:8443/p/a"));
         assert!(holds("https://host/p", "https://HOST:443/p/a"));
+    }
+
+    #[test]
+    fn the_folder_above_is_written_as_the_uri_is() {
+        for (uri, above) in [
+            ("s3://bucket/a/b.csv", "s3://bucket/a"),
+            ("s3://bucket/a/", "s3://bucket"),
+            ("s3://bucket/a/b*/c.csv", "s3://bucket/a"),
+            ("s3://bucket/*.csv", "s3://bucket"),
+            ("s3://bucket", "s3://bucket"),
+            ("abfss://c@acc.dfs.core.windows.net/p/a", "abfss://c@acc.dfs.core.windows.net/p"),
+        ] {
+            assert_eq!(parse(uri).unwrap().above(), above);
+        }
     }
 
     #[test]

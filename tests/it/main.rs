@@ -35,6 +35,7 @@ mod scales;
 mod secure;
 mod serve;
 mod store_faults;
+mod store_protocols;
 mod store_users;
 mod stores;
 mod streamed;
