@@ -14,8 +14,8 @@ use super::exit::Failure;
 use super::json_lines::JsonLines;
 use crate::service::Telemetry;
 
-/// The environment's name for a collector's address, as OpenTelemetry has it.
-const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// The environment's names for a collector's address, as OpenTelemetry has them; the first one counts.
+const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
 /// Environment variable that says what is logged.
 const FILTER: &str = "RUST_LOG";
@@ -55,8 +55,9 @@ impl LogArgs {
     /// # Errors
     /// Where the collector's address is none.
     pub fn start(&self) -> Result<Option<Telemetry>, Failure> {
-        let given = self.otlp_endpoint.clone().or_else(|| std::env::var(ENDPOINT).ok());
-        let telemetry = given.filter(|endpoint| !endpoint.is_empty()).map(|endpoint| Telemetry::new(&endpoint));
+        let given = ENDPOINTS.iter().filter_map(|name| std::env::var(name).ok());
+        let given = self.otlp_endpoint.iter().cloned().chain(given).find(|endpoint| !endpoint.is_empty());
+        let telemetry = given.map(|endpoint| Telemetry::new(&endpoint));
         let telemetry = telemetry.transpose()?;
         let directives = self.log_level.clone().or_else(|| std::env::var(FILTER).ok());
         let directives = directives.unwrap_or_else(|| "warn,customer_health=info".to_owned());

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::args::{self, ComponentArgs, LimitArgs};
 use super::exit::{self, Failure};
@@ -13,10 +14,10 @@ use super::pipes::Pipes;
 use super::progress::Progress;
 use super::remote::RemoteArgs;
 use super::{asked_to_stop, block_on, print, summary};
-use crate::client::{self, Client, Notice};
+use crate::client::{self, Client, ClientOptions, Notice};
 use crate::error::ErrorKind;
 use crate::proto::{MaterializeRequest, MaterializeResult};
-use crate::service::{self, ServerConfig};
+use crate::service::{self, ServerConfig, Tokens};
 
 /// Arguments of `materialize`.
 #[derive(Debug, clap::Args)]
@@ -167,7 +168,15 @@ async fn call(
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
     let uri = format!("http://{}", listener.local_addr().map_err(failed)?);
     // The only call is over before shutdown begins, so there is nothing to wait for.
-    let config = ServerConfig { engine: args.limits.engine(), grace: Duration::ZERO, ..ServerConfig::default() };
+    // Other users of this machine can reach the address too, and are to have none of this user's rights.
+    let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    let config = ServerConfig {
+        engine: args.limits.engine(),
+        grace: Duration::ZERO,
+        tokens: Some(Tokens::one(&token)),
+        ..ServerConfig::default()
+    };
+    let options = ClientOptions { token: Some(token), ..ClientOptions::default() };
     let (stop, stopped) = oneshot::channel::<()>();
     let mut serving = std::pin::pin!(service::run(listener, async { drop(stopped.await) }, config));
     let outcome = tokio::select! {
@@ -175,7 +184,7 @@ async fn call(
             served?;
             return Err(Failure::new(ErrorKind::Internal, "the server in this process stopped of itself"));
         }
-        outcome = async { ask(Client::connect(&uri).await?, request, on_notice).await } => outcome,
+        outcome = async { ask(Client::connect_with(&uri, &options).await?, request, on_notice).await } => outcome,
     };
     drop(stop);
     serving.await?;

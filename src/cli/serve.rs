@@ -126,7 +126,12 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     print::stdout(&format!("listening on {}://{address}\n", security.scheme()))?;
     if let Some((listener, address)) = measured {
         print::stdout(&format!("metrics on http://{address}/metrics\n"))?;
-        tokio::spawn(service::serve_metrics(listener, metrics.clone()));
+        let serving = service::serve_metrics(listener, metrics.clone());
+        tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!("metrics are no longer served: {error}");
+            }
+        });
     }
     let limits = Limits { max_runs: args.max_runs.unwrap_or(Limits::default().max_runs), max_queued: args.max_queued };
     let config = ServerConfig {

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tonic::metadata::{Ascii, MetadataValue};
@@ -108,7 +109,8 @@ pub async fn connect(uri: &str, options: &ClientOptions) -> Result<(Channel, Bea
     };
     let bearer = Bearer::new(options.token.as_deref())?;
     let mut endpoint = Endpoint::from_shared(uri.to_owned()).map_err(|error| unreachable(&error))?.tcp_nodelay(true);
-    if endpoint.uri().scheme_str() == Some("https") {
+    let encrypted = endpoint.uri().scheme_str() == Some("https");
+    if encrypted {
         endpoint = endpoint.tls_config(options.tls()?).map_err(|error| {
             let cause = root_cause(&error);
             wrong(&format!(
@@ -120,8 +122,17 @@ pub async fn connect(uri: &str, options: &ClientOptions) -> Result<(Channel, Bea
             "certificates are given for {uri}, which is not encrypted\nhint: say https:// where the server has `--tls-cert`"
         )));
     }
+    if options.token.is_some() && !encrypted && !is_here(&endpoint) {
+        tracing::warn!("the token travels unencrypted to {uri}");
+    }
     let channel = endpoint.connect().await.map_err(|error| unreachable(&error))?;
     Ok((channel, bearer))
+}
+
+/// Whether an address is of this machine, so that nobody in between can listen.
+fn is_here(endpoint: &Endpoint) -> bool {
+    let host = endpoint.uri().host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// The words for a connection that broke.

@@ -14,9 +14,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
 
-/// How long a new connection may be silent before its first byte.
-const FIRST_BYTE: Duration = Duration::from_secs(10);
-
 /// How long to wait after a connection could not be accepted, which mostly is for want of file descriptors.
 const AFTER_FAULT: Duration = Duration::from_millis(100);
 
@@ -31,7 +28,7 @@ pub struct Connections {
     pub max_streams: u32,
     /// How often a silent connection is asked for a sign of life: a caller that vanished must not keep its run going.
     pub keepalive_interval: Duration,
-    /// How long the sign of life may take.
+    /// How long the sign of life may take, and the first byte of a new connection.
     pub keepalive_timeout: Duration,
     /// After which a connection takes no new calls and ends with those that it has.
     pub max_age: Option<Duration>,
@@ -50,8 +47,9 @@ impl Default for Connections {
     }
 }
 
-/// The connections of a listener, never more than `most` at once.
-pub fn accepted(listener: TcpListener, most: usize) -> impl Stream<Item = io::Result<Connection>> {
+/// The connections of a listener, never more at once than there may be.
+pub fn accepted(listener: TcpListener, limits: Connections) -> impl Stream<Item = io::Result<Connection>> {
+    let Connections { max_connections: most, keepalive_timeout: patience, .. } = limits;
     let places = Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
     let full = Arc::new(AtomicBool::new(false));
     TcpIncoming::from(listener).with_nodelay(Some(true)).filter_map(move |accepted| {
@@ -67,7 +65,7 @@ pub fn accepted(listener: TcpListener, most: usize) -> impl Stream<Item = io::Re
             match places.try_acquire_owned() {
                 Ok(place) => {
                     full.store(false, Ordering::Relaxed);
-                    Some(Ok(Connection { stream, silent: Some(Box::pin(sleep(FIRST_BYTE))), _place: place }))
+                    Some(Ok(Connection { stream, silent: Some(Box::pin(sleep(patience))), _place: place }))
                 }
                 Err(_) => {
                     // Once for all that are refused in a row.

@@ -153,7 +153,7 @@ pub async fn run(
         .add_service(health)
         .add_service(Guarded::new(reflection, tokens.clone()))
         .add_service(Guarded::new(service, tokens))
-        .serve_with_incoming_shutdown(accepted(listener, connections.max_connections), signal);
+        .serve_with_incoming_shutdown(accepted(listener, connections), signal);
     let mut serving = std::pin::pin!(serving);
     let grace_is_over = async {
         draining.cancelled().await;

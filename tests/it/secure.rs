@@ -1,6 +1,6 @@
 //! Who may call a server: certificates, tokens, what strangers can reach, and how much may come through.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -304,6 +304,26 @@ async fn connections_beyond_the_limit_are_closed_until_one_is_free() {
     let start = Instant::now();
     while call(&running.uri(), &ClientOptions::default()).await.is_err() {
         assert!(start.elapsed() < Duration::from_secs(10), "the place was not given back");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_gives_no_sign_of_life_is_closed() {
+    let quick = Duration::from_millis(200);
+    let limits = Connections { keepalive_interval: quick, keepalive_timeout: quick, ..Connections::default() };
+    let running = Running::with(limited(limits)).await;
+    let address = running.address;
+    // One says nothing at all, the other begins as HTTP/2 wants it and then answers no ping.
+    let settings: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    for hello in [&[][..], settings] {
+        let closed = tokio::task::spawn_blocking(move || {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            stream.write_all(hello).unwrap();
+            stream.read_to_end(&mut Vec::new()).is_ok_and(|bytes| bytes > 0 || hello.is_empty())
+        });
+        assert!(closed.await.unwrap(), "it is left open");
     }
     running.stop().await;
 }
