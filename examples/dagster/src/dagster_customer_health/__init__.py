@@ -1,0 +1,1 @@
+"""Customer health scores as a Dagster asset, computed by the customer-health service."""

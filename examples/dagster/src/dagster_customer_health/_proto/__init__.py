@@ -1,0 +1,1 @@
+"""Generated from the gRPC contract by regenerate.py; do not edit."""
