@@ -1,0 +1,620 @@
+"""The component: one YAML block becomes an asset whose table the service writes."""
+
+import contextlib
+import hashlib
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import dagster as dg
+from dagster.components.core.defs_module import find_defs_or_component_yaml
+from pydantic import Field
+
+from . import frames, partitions, paths, report, source
+from ._proto import component_pb2, report_pb2, run_pb2, stream_pb2
+from .service import HealthScoreClient, HealthScoreServiceResource, ServiceError
+
+_log = logging.getLogger("dagster.customer_health")
+
+# The attributes of the community component, by the input that each stands for.
+_UPSTREAM = {
+    "customer": ("customer_data_asset_key", "customer_data_asset"),
+    "subscription": ("subscription_data_asset_key", "subscription_data_asset"),
+    "usage": ("product_usage_asset_key", "product_usage_asset"),
+    "support": ("support_ticket_asset_key", "support_ticket_asset"),
+}
+_FAN_OUT = {"churn_risk": component_pb2.TABLE_CHURN_RISK, "expansion": component_pb2.TABLE_EXPANSION}
+_DESCRIPTIONS = {
+    "churn_risk": "The customers at churn risk, lowest score first.",
+    "expansion": "The customers that are expansion opportunities, highest score first.",
+}
+_MOST_PREVIEW_ROWS = 100
+
+# A value that the service reads and judges: it stays as it is written, templates and all, so that no rule stands twice.
+_Scored = Annotated[Any, dg.Resolver(lambda _, value: value, model_field_type=Any)]
+
+
+class ServiceSettings(dg.Model, dg.Resolvable):
+    """Where the service is, as `HealthScoreServiceResource` takes it."""
+
+    target: str | None = None
+    tls: bool = False
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    token: str | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+    timeout_seconds: float | None = None
+    ready_timeout_seconds: float = 30
+    binary: str | None = None
+    allow: list[str] = Field(default_factory=list)
+    memory_limit: str | None = None
+
+
+class PartitionDimension(dg.Model, dg.Resolvable):
+    """One dimension of a partitioned asset."""
+
+    name: str | None = Field(default=None, description="Name of the dimension, such as `date` or `region`.")
+    type: str = Field(description="daily, weekly, monthly, hourly, static or dynamic.")
+    start: str | None = Field(default=None, description="First day of a dimension in time.")
+    values: list[str] | str | None = Field(default=None, description="Keys of a static dimension.")
+    dynamic_partition_name: str | None = Field(default=None, description="Name of a dynamic dimension.")
+    column: str | None = Field(default=None, description="Column of the inputs that tells which rows belong to a key.")
+
+
+class CustomerHealthScoreError(dg.DagsterInvalidDefinitionError):
+    """A component that is not right, with the places of all that is wrong."""
+
+
+@dataclass(frozen=True)
+class _Input:
+    """One of the four tables, as it is connected."""
+
+    name: str
+    key: dg.AssetKey | None
+    path: str | None
+    """As the YAML gives it."""
+    frame: bool
+    """Whether the upstream asset is loaded by its IO manager and sent along."""
+
+    @property
+    def number(self) -> int:
+        return frames.names()[self.name]
+
+
+class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
+    """Scores customers from up to four tables: one row per customer with a health score of 0-100, a risk category, and flags
+    for churn risk and expansion opportunity. The work is done by the customer-health service, which reads the same file.
+    """
+
+    # --- The asset -----------------------------------------------------------------------------------------------------
+    asset_name: str = Field(default="customer_health_scores", description="Key of the asset; `/` stands between its parts.")
+    description: str | None = Field(default=None, description="What the asset is, for people.")
+    group_name: str | None = Field(default=None, description="Group that the asset is shown in.")
+    owners: list[str] | None = Field(default=None, description="Owners: e-mail addresses or `team:NAME`.")
+    asset_tags: dict[str, Any] | None = Field(default=None, description="Tags of the asset.")
+    kinds: list[str] | None = Field(default=None, description="Kinds of the asset; parquet if left out.")
+    deps: list[str] | None = Field(default=None, description="Further upstream assets.")
+    column_lineage: dict[str, list[str]] | None = Field(
+        default=None, description="Lineage of columns in place of what the service finds: column, columns of the first upstream asset."
+    )
+
+    # --- Where the tables come from, and where they go -----------------------------------------------------------------
+    customer_data_asset_key: str | None = Field(default=None, description="Asset that the customer input comes from.")
+    customer_data_asset: str | None = Field(default=None, description="The same.")
+    subscription_data_asset_key: str | None = Field(default=None, description="Asset that the subscription input comes from.")
+    subscription_data_asset: str | None = Field(default=None, description="The same.")
+    product_usage_asset_key: str | None = Field(default=None, description="Asset that the usage input comes from.")
+    product_usage_asset: str | None = Field(default=None, description="The same.")
+    support_ticket_asset_key: str | None = Field(default=None, description="Asset that the support input comes from.")
+    support_ticket_asset: str | None = Field(default=None, description="The same.")
+    data_dir: str | None = Field(
+        default=None,
+        description="Folder or URI of the assets' tables, `{data_dir}/{asset/key}[/{partition}].parquet`, as UPathIOManager and "
+        "PolarsParquetIOManager have them. Without it, and without paths, frames are loaded from and given to IO managers.",
+    )
+    io_manager_key: str | None = Field(default=None, description="IO manager with which downstream assets load the tables.")
+    inputs: _Scored = Field(default=None, description="The tables to score from: customer, subscription, usage, support.")
+    output: _Scored = Field(default=None, description="Parquet file to write, in place of the one in `data_dir`.")
+    fan_out: _Scored = Field(default=None, description="Tables beside the scores, each an asset: churn_risk, expansion.")
+    history: _Scored = Field(default=None, description="Earlier scores for the trend; the previous partition's if left out.")
+
+    # --- The score: see the service's documentation --------------------------------------------------------------------
+    scorecard: _Scored = Field(default=None, description="Name of a built-in scorecard, or path of a scorecard file.")
+    components: _Scored = Field(default=None, description="Changes to the scorecard's components, by name.")
+    engagement_weight: _Scored = Field(default=None, description="Weight of engagement.")
+    product_usage_weight: _Scored = Field(default=None, description="Weight of product usage.")
+    payment_health_weight: _Scored = Field(default=None, description="Weight of payment health.")
+    support_health_weight: _Scored = Field(default=None, description="Weight of support health.")
+    analysis_period_days: _Scored = Field(default=None, description="Days before the run's as-of time that count.")
+    min_health_score: _Scored = Field(default=None, description="Lowest health score given out.")
+    max_health_score: _Scored = Field(default=None, description="Highest health score given out.")
+    churn_risk_threshold: _Scored = Field(default=None, description="Customers below it are at churn risk.")
+    expansion_opportunity_threshold: _Scored = Field(default=None, description="Customers above it are expansion opportunities.")
+    risk_categories: _Scored = Field(default=None, description="Names for ranges of the health score, lowest first.")
+    missing_component: _Scored = Field(default=None, description="What a component without data counts as.")
+    combine: _Scored = Field(default=None, description="weighted_mean or weighted_sum.")
+    population: _Scored = Field(default=None, description="Pinned population statistics.")
+    include_factor_breakdown: _Scored = Field(default=None, description="Whether the table has the components' scores.")
+    calculate_trend: _Scored = Field(default=None, description="Whether to add the trend columns.")
+    trend_tolerance: _Scored = Field(default=None, description="Changes within plus or minus this count as stable.")
+    include_drivers: _Scored = Field(default=None, description="Whether to add weakest_factor, data_coverage and drivers.")
+
+    # --- Partitions ----------------------------------------------------------------------------------------------------
+    partition_type: str | None = Field(default=None, description="daily, weekly, monthly, hourly, static, dynamic or multi.")
+    partition_start: str | None = Field(default=None, description="First day, such as '2025-01-01'.")
+    partition_values: str | list[str] | None = Field(default=None, description="Keys of static partitions, with commas between.")
+    dynamic_partition_name: str | None = Field(default=None, description="Name of dynamic partitions.")
+    partition_dimensions: list[PartitionDimension] | None = Field(default=None, description="Dimensions, in place of the above.")
+    partition_static_dim: str | None = Field(default=None, description="Name of the static dimension of `multi`; static_dim.")
+    partition_date_column: str | None = Field(
+        default=None, description="Column of the inputs in time: only rows of the partition count. Inputs without it count whole."
+    )
+    partition_static_column: str | None = Field(
+        default=None, description="Column of the inputs that has the static or dynamic key: only rows with it count."
+    )
+    partition_window: str = Field(
+        default="period",
+        description="`period`: the analysis period ends with the partition, whatever the partition's length. `partition`: the "
+        "analysis period is the partition itself.",
+    )
+
+    # --- How it runs ---------------------------------------------------------------------------------------------------
+    service: ServiceSettings | None = Field(default=None, description="Where the service is; a local one is started if left out.")
+    resource_key: str | None = Field(default=None, description="Resource of the definitions to use when it runs.")
+    asset_checks: bool = Field(default=True, description="Whether the service checks the table, as asset checks.")
+    include_preview_metadata: bool = Field(default=False, description="Whether to show the first rows.")
+    preview_rows: int = Field(default=25, description="How many of them.")
+    freshness_max_lag_minutes: int | None = Field(default=None, description="Older than this is stale.")
+    freshness_cron: str | None = Field(default=None, description="When the asset has to be there, such as '0 9 * * *'.")
+    retry_policy_max_retries: int | None = Field(default=None, description="How often to try again.")
+    retry_policy_delay_seconds: float | None = Field(default=None, description="Seconds before another try; 1.")
+    retry_policy_backoff: str = Field(default="exponential", description="linear or exponential.")
+    scoring_method: str = Field(default="heuristic", description="`heuristic` only.")
+    execution_mode: str = Field(default="python", description="Without meaning here: the service does the work.")
+
+    # --- Definitions ---------------------------------------------------------------------------------------------------
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        if self.scoring_method != "heuristic":
+            raise CustomerHealthScoreError(f"scoring_method: `{self.scoring_method}` is not supported, only `heuristic`")
+        if self.partition_window not in ("period", "partition"):
+            raise CustomerHealthScoreError(f"partition_window: `{self.partition_window}` is neither `period` nor `partition`")
+        if self.fan_out and self.streams_back:
+            raise CustomerHealthScoreError("fan_out: give `data_dir` or `output`, so that the tables have a place")
+        component = self._source(context)
+        description = self._validate(component)
+        return dg.Definitions(assets=[self._asset(component, description)])
+
+    @cached_property
+    def key(self) -> dg.AssetKey:
+        return dg.AssetKey.from_user_string(self.asset_name)
+
+    @cached_property
+    def fan_out_keys(self) -> dict[str, dg.AssetKey]:
+        """Assets beside the scores, by their name under `fan_out:`."""
+        asked = self.fan_out if isinstance(self.fan_out, dict) else {}
+        parts = self.key.path
+        return {name: dg.AssetKey([*parts[:-1], f"{parts[-1]}_{name}"]) for name in _FAN_OUT if asked.get(name)}
+
+    @cached_property
+    def connected(self) -> list[_Input]:
+        """The tables that are connected, in the service's order."""
+        given = self.inputs if isinstance(self.inputs, dict) else {}
+        found = []
+        for name, attributes in _UPSTREAM.items():
+            named = next((value for attribute in attributes if (value := getattr(self, attribute))), None)
+            entry = given.get(name)
+            path = entry if isinstance(entry, str) else entry.get("path") if isinstance(entry, dict) else None
+            if named or path:
+                key = dg.AssetKey.from_user_string(named) if named else None
+                found.append(_Input(name, key, path, frame=not path and not self.data_dir))
+        return found
+
+    @cached_property
+    def streams_back(self) -> bool:
+        """Whether the table is given to the asset's IO manager, for lack of a place to publish it."""
+        return not self.output and not self.data_dir and any(table.frame for table in self.connected)
+
+    @cached_property
+    def partitions_def(self) -> dg.PartitionsDefinition | None:
+        return partitions.definition(
+            self.partition_type,
+            self.partition_start,
+            self.partition_values,
+            self.dynamic_partition_name,
+            self.partition_static_dim,
+            [axis.model_dump() for axis in self.partition_dimensions or []],
+        )
+
+    def _source(self, context: dg.ComponentLoadContext) -> source.Source:
+        root = str(context.project_root.resolve())
+        file = context.path if context.path.is_file() else find_defs_or_component_yaml(context.path)
+        if file is not None and file.suffix in (".yaml", ".yml"):
+            index = context.component_path.instance_key
+            text = source.read(file.read_text(), index if isinstance(index, int) else 0, _DAGSTERS)
+            base, name = str(file.parent.resolve()), os.path.relpath(file, context.project_root)
+        else:
+            text = source.dump({name: value for name in sorted(_SERVICES) if (value := getattr(self, name)) is not None})
+            base, name = str((file or context.path).parent.resolve() if file else context.path.resolve()), "component.yaml"
+        if self.calculate_trend and not self.history and not self.streams_back:
+            text = source.with_attribute(text, "history", self._output(None, base) or "")
+        return source.Source(text, name, base, source.variables(text, root))
+
+    def _validate(self, component: source.Source) -> Any:
+        """Asks the service what it thinks of the component; what it would do, as far as that can be told."""
+        sent = _message(component)
+        overrides = [self._override(table, None, None) for table in self.connected]
+        try:
+            with self._resource(None).connect(self._allow(component)) as client:
+                answer = client.validate(sent, overrides)
+                if not answer.valid:
+                    told = "\n".join(_problem(problem) for problem in answer.problems)
+                    raise CustomerHealthScoreError(f"the component is not valid\n{told}")
+                for warning in answer.warnings:
+                    _log.debug("%s: %s", component.file, warning)
+                return client.describe(sent, overrides)
+        except ServiceError as error:
+            if error.reason == "UNAVAILABLE":
+                # A code location that does not load because a server is down would be worse.
+                _log.warning("%s was not validated: %s", component.file, error)
+            elif error.reason not in ("NOT_FOUND", "INVALID_INPUT"):  # an input that is not there yet
+                raise CustomerHealthScoreError(f"{component.file}: {error}") from error
+            return None
+
+    def _asset(self, component: source.Source, description: Any) -> dg.AssetsDefinition:
+        code_version = description.config_hash if description else _hash(component.text)
+        metadata = {"dagster/column_schema": report.column_schema(description.columns)} if description else {}
+        upstream = [table.key for table in self.connected if table.key]
+        further = [dg.AssetKey.from_user_string(key) for key in self.deps or []]
+        common = dict(
+            group_name=self.group_name,
+            owners=self.owners,
+            tags={name: _text(value) for name, value in (self.asset_tags or {}).items()},
+            kinds=set(self.kinds or ["parquet"]),
+            code_version=code_version,
+            freshness_policy=self._freshness(),
+            metadata=metadata,
+        )
+        specs = [dg.AssetSpec(self.key, deps=list(dict.fromkeys([*upstream, *further])), description=self.description, **common)]
+        for name, key in self.fan_out_keys.items():
+            specs.append(dg.AssetSpec(key, deps=[self.key], description=_DESCRIPTIONS[name], **common))
+        if self.io_manager_key:
+            specs = [spec.with_io_manager_key(self.io_manager_key) for spec in specs]
+        check_specs = [
+            dg.AssetCheckSpec(name, asset=self.key, blocking=severity == dg.AssetCheckSeverity.ERROR)
+            for name, severity in report.CHECKS.items()
+        ]
+
+        @dg.multi_asset(
+            name="__".join(self.key.path),
+            specs=specs,
+            ins={table.name: dg.AssetIn(key=table.key) for table in self.connected if table.frame},
+            check_specs=check_specs if self.asset_checks and not self.streams_back else [],
+            partitions_def=self.partitions_def,
+            retry_policy=self._retry(),
+            required_resource_keys={self.resource_key} if self.resource_key else set(),
+            pool=None,
+        )
+        def customer_health_scores(context: dg.AssetExecutionContext, **loaded: Any) -> Iterator[dg.MaterializeResult]:
+            yield from self._materialize(context, component, loaded)
+
+        return customer_health_scores
+
+    def _freshness(self) -> dg.FreshnessPolicy | None:
+        lag = timedelta(minutes=self.freshness_max_lag_minutes) if self.freshness_max_lag_minutes else None
+        if self.freshness_cron:
+            return dg.FreshnessPolicy.cron(deadline_cron=self.freshness_cron, lower_bound_delta=lag or timedelta(hours=1))
+        return dg.FreshnessPolicy.time_window(fail_window=lag) if lag else None
+
+    def _retry(self) -> dg.RetryPolicy | None:
+        if not self.retry_policy_max_retries:
+            return None
+        if self.retry_policy_backoff.lower() not in ("linear", "exponential"):
+            raise CustomerHealthScoreError(f"retry_policy_backoff: `{self.retry_policy_backoff}` is neither linear nor exponential")
+        backoff = dg.Backoff.LINEAR if self.retry_policy_backoff.lower() == "linear" else dg.Backoff.EXPONENTIAL
+        return dg.RetryPolicy(self.retry_policy_max_retries, delay=self.retry_policy_delay_seconds or 1, backoff=backoff)
+
+    # --- A run ---------------------------------------------------------------------------------------------------------
+
+    def _materialize(
+        self, context: dg.AssetExecutionContext, component: source.Source, loaded: Mapping[str, Any]
+    ) -> Iterator[dg.MaterializeResult]:
+        part = self._slice(context)
+        tables = {frames.names()[name]: frames.to_arrow(frame) for name, frame in loaded.items()}
+        try:
+            with self._resource(context).connect(self._allow(component, create=True)) as client:
+                request = self._request(context, client, component, part, tables)
+                result, table = self._events(context, client, request, tables)
+        except ServiceError as error:
+            raise error.failure() from error
+        yield from self._results(context, result, table, part)
+
+    def _slice(self, context: dg.AssetExecutionContext) -> partitions.Slice | None:
+        if self.partitions_def is None:
+            return None
+        columns = {axis.name or "": axis.column for axis in self.partition_dimensions or [] if axis.column}
+        return partitions.slice_of(
+            self.partitions_def, context.partition_key, self.partition_date_column, self.partition_static_column, columns
+        )
+
+    def _request(
+        self,
+        context: dg.AssetExecutionContext,
+        client: HealthScoreClient,
+        component: source.Source,
+        part: partitions.Slice | None,
+        tables: Mapping[int, Any],
+    ) -> run_pb2.MaterializeRequest:
+        run_id = "/".join([context.run_id, self.asset_name, *([part.key] if part else [])])
+        request = run_pb2.MaterializeRequest(
+            component=_message(component),
+            run_id=hashlib.sha256(run_id.encode()).hexdigest() if len(run_id.encode()) > 200 else run_id,
+            tags={
+                "dagster/run_id": context.run_id,
+                "dagster/job": context.job_name,
+                "dagster/asset_key": self.key.to_user_string(),
+            },
+            run_checks=self.asset_checks and not self.streams_back,
+            preview_rows=min(self.preview_rows, _MOST_PREVIEW_ROWS) if self.include_preview_metadata else 0,
+        )
+        if tables:
+            request.run_id += f"/{context.retry_number}"[: 200 - len(request.run_id.encode())]
+        place = part.path if part else None
+        filters = self._filters(context, client, component, part, tables)
+        for table in self.connected:
+            request.inputs.append(self._override(table, context, part, filters.get(table.name)))
+        if output := self._output(place, component.base_dir, component.variables):
+            request.output = output
+        for name in self.fan_out_keys:
+            if path := self._fan_out_path(name, place, component.variables):
+                request.outputs.append(component_pb2.OutputOverride(table=_FAN_OUT[name], path=path))
+        if part:
+            request.partition_key = part.key
+            if part.as_of:
+                request.as_of.FromDatetime(part.as_of)
+            if part.days and self.partition_window == "partition":
+                request.analysis_period_days = part.days
+        if self.calculate_trend and not self.history and not self.streams_back:
+            before = (part.previous or f"{part.path}.before") if part and part.window else place
+            request.history = self._output(before, component.base_dir, component.variables) or ""
+        return request
+
+    def _events(
+        self,
+        context: dg.AssetExecutionContext,
+        client: HealthScoreClient,
+        request: run_pb2.MaterializeRequest,
+        tables: dict[int, Any],
+    ) -> tuple[run_pb2.MaterializeResult, Any]:
+        """Carries out the run, its events being logged as they come."""
+        if tables:
+            delivery = stream_pb2.DELIVERY_STREAM if self.streams_back else stream_pb2.DELIVERY_PUBLISH
+            events: Any = client.materialize_stream(frames.parts(request, tables, delivery))
+        else:
+            events = client.materialize(request)
+        result, chunks, stage = None, [], None
+        with contextlib.closing(events):
+            for event in events:
+                kind = event.WhichOneof("event")
+                if kind == "log":
+                    context.log.info(event.log.message)
+                elif kind == "warning":
+                    context.log.warning(event.warning.message)
+                elif kind == "progress":
+                    name = report_pb2.Stage.Name(event.progress.stage).removeprefix("STAGE_").lower()
+                    if event.progress.rows:
+                        context.log.info(f"{name}: {event.progress.rows:,} rows")
+                    elif name != stage:
+                        context.log.debug(f"stage {name}")
+                    stage = name
+                elif kind == "chunk":
+                    chunks.append(event.chunk.data)
+                elif kind == "result":
+                    result = event.result
+        if result is None:
+            raise ServiceError("INTERNAL", "INTERNAL", "the service ended the call without a result")
+        return result, frames.from_chunks(chunks) if chunks else None
+
+    def _results(
+        self,
+        context: dg.AssetExecutionContext,
+        result: run_pb2.MaterializeResult,
+        table: Any,
+        part: partitions.Slice | None,
+    ) -> Iterator[dg.MaterializeResult]:
+        told = result.report
+        outputs = {output.table: output for output in result.outputs} or {component_pb2.TABLE_SCORES: told.output}
+        scores = outputs[component_pb2.TABLE_SCORES]
+        metadata = report.output_metadata(scores, part is not None) | report.run_metadata(told)
+        lineage = self._lineage(scores)
+        if lineage:
+            metadata["dagster/column_lineage"] = lineage
+        if self.include_preview_metadata:
+            metadata["preview"] = report.preview(told.preview_json)
+        arguments: dict[str, Any] = {}
+        if self.streams_back:
+            metadata["dagster/partition_row_count" if part else "dagster/row_count"] = told.customers
+            arguments["value"] = _frame(table)
+        yield dg.MaterializeResult(
+            asset_key=self.key,
+            metadata=metadata,
+            data_version=dg.DataVersion(told.data_version),
+            check_results=report.checks(told.checks, self.key) if self.asset_checks and not self.streams_back else [],
+            **arguments,
+        )
+        for name, key in self.fan_out_keys.items():
+            output = outputs[_FAN_OUT[name]]
+            same = {column.name: [dg.TableColumnDep(asset_key=self.key, column_name=column.name)] for column in output.columns}
+            yield dg.MaterializeResult(
+                asset_key=key,
+                metadata={
+                    **report.output_metadata(output, part is not None),
+                    "dagster/column_lineage": dg.TableColumnLineage(same),
+                },
+                data_version=dg.DataVersion(_hash(f"{told.data_version} {name}")),
+            )
+
+    def _lineage(self, scores: report_pb2.OutputReport) -> dg.TableColumnLineage | None:
+        upstream = {table.number: table.key for table in self.connected if table.key}
+        found = report.column_lineage(scores.lineage, upstream)
+        if not self.column_lineage or not upstream:
+            return found
+        first = next(iter(upstream.values()))
+        given = {
+            column: [dg.TableColumnDep(asset_key=first, column_name=name) for name in names]
+            for column, names in self.column_lineage.items()
+        }
+        return dg.TableColumnLineage({**(found.deps_by_column if found else {}), **given})
+
+    # --- Places --------------------------------------------------------------------------------------------------------
+
+    def _resource(self, context: dg.AssetExecutionContext | None) -> HealthScoreServiceResource:
+        if context is not None and self.resource_key:
+            return getattr(context.resources, self.resource_key)
+        return HealthScoreServiceResource(**(self.service.model_dump() if self.service else {}))
+
+    def _override(
+        self, table: _Input, context: dg.AssetExecutionContext | None, part: partitions.Slice | None, where: str | None = None
+    ) -> component_pb2.InputOverride:
+        path = ""
+        if table.frame:
+            path = "" if context else f".in-memory/{table.name}.parquet"
+        elif not table.path and table.key and self.data_dir:
+            split = self._split(table.key, context)
+            if part and split == "same":
+                path = paths.table(self.data_dir, table.key.path, part.path)
+            elif split == "other" or (split == "unknown" and self._is_folder(table.key)):
+                path = paths.folder(self.data_dir, table.key.path)
+            else:
+                path = paths.table(self.data_dir, table.key.path)
+        return component_pb2.InputOverride(input=table.number, path=path, where=where or "")
+
+    def _split(self, key: dg.AssetKey, context: dg.AssetExecutionContext | None) -> str:
+        """How an upstream asset is partitioned: not, the same, other, or unknown."""
+        if context is None:
+            return "unknown"
+        graph = context.repository_def.asset_graph
+        if not graph.has(key):
+            return "unknown"
+        theirs = graph.get(key).partitions_def
+        return "not" if theirs is None else "same" if theirs == self.partitions_def else "other"
+
+    def _is_folder(self, key: dg.AssetKey) -> bool:
+        return self.data_dir is not None and os.path.isdir(paths.folder(self.data_dir, key.path))
+
+    def _output(
+        self, place: str | None, base_dir: str, variables: Mapping[str, str] | None = None
+    ) -> str | None:
+        """Path of the scores; none where the YAML's own is right, or where they come back to the IO manager."""
+        if self.streams_back:
+            return None
+        if self.output:
+            given = source.render(str(self.output), variables or {}) or str(self.output)
+            return paths.partition_of(given, place)
+        return paths.table(self.data_dir, self.key.path, place) if self.data_dir else None
+
+    def _fan_out_path(self, name: str, place: str | None, variables: Mapping[str, str]) -> str | None:
+        given = self.fan_out.get(name)
+        if isinstance(given, str) and given.lower() != "true":
+            return paths.partition_of(source.render(given, variables) or given, place)
+        if self.output:
+            folder = (source.render(str(self.output), variables) or str(self.output)).rpartition("/")[0]
+            beside = "/".join(filter(None, [folder, f"{self.fan_out_keys[name].path[-1]}{paths.EXTENSION}"]))
+            return paths.partition_of(beside, place)
+        return paths.table(self.data_dir, self.fan_out_keys[name].path, place) if self.data_dir else None
+
+    def _filters(
+        self,
+        context: dg.AssetExecutionContext,
+        client: HealthScoreClient,
+        component: source.Source,
+        part: partitions.Slice | None,
+        tables: Mapping[int, Any],
+    ) -> dict[str, str]:
+        """The partition's predicates, for each input those whose column it has."""
+        if not part or not part.filters:
+            return {}
+        chosen: dict[str, list[str]] = {}
+        for column, predicate in part.filters.items():
+            having = [table.name for table in self.connected if self._has(client, component, context, part, table, tables, column, predicate)]
+            lacking = [table.name for table in self.connected if table.name not in having]
+            if not having:
+                raise dg.Failure(f"no input has the column `{column}` that tells the partition", allow_retries=False)
+            if lacking:
+                context.log.warning(f"without a column `{column}`, and so read whole: {', '.join(lacking)}")
+            for name in having:
+                chosen.setdefault(name, []).append(f"({predicate})")
+        return {name: " AND ".join(predicates) for name, predicates in chosen.items()}
+
+    def _has(self, client: Any, component: Any, context: Any, part: Any, table: _Input, tables: Any, column: str, predicate: str) -> bool:
+        if table.number in tables:
+            return column in tables[table.number].column_names
+        answer = client.validate(_message(component), [self._override(table, context, part, predicate)])
+        return not any(problem.path == f"inputs.{table.name}.where" for problem in answer.problems)
+
+    def _allow(self, component: source.Source, create: bool = False) -> list[str]:
+        """Folders that a local service needs."""
+        own = [path for path in (self.output, self.data_dir) if path]
+        own += [path for path in (self.fan_out or {}).values() if isinstance(path, str)] if isinstance(self.fan_out, dict) else []
+        if create:
+            for path in own:
+                resolved = source.render(str(path), component.variables) or ""
+                if resolved and "://" not in resolved:
+                    folder = Path(component.base_dir, resolved)
+                    (folder.parent if folder.suffix == paths.EXTENSION else folder).mkdir(parents=True, exist_ok=True)
+        named = [*own, self.history, self.scorecard, self.population, *(table.path for table in self.connected)]
+        project = component.variables.get(source.PROJECT_ROOT, component.base_dir)
+        found = source.allowed_folders([path for path in named if isinstance(path, str)], component)
+        return [project, component.base_dir, *found]
+
+
+# Attributes that the service reads; all others are Dagster's, and blanks to the service.
+_SERVICES = frozenset(
+    """
+    asset_name description group_name owners asset_tags kinds customer_data_asset_key customer_data_asset
+    subscription_data_asset_key subscription_data_asset product_usage_asset_key product_usage_asset support_ticket_asset_key
+    support_ticket_asset inputs output fan_out history scorecard components engagement_weight product_usage_weight
+    payment_health_weight support_health_weight analysis_period_days min_health_score max_health_score churn_risk_threshold
+    expansion_opportunity_threshold risk_categories missing_component combine population include_factor_breakdown
+    calculate_trend trend_tolerance include_drivers
+    """.split()
+)
+_DAGSTERS = frozenset(CustomerHealthScoreComponent.model_fields) - _SERVICES
+
+
+def _message(component: source.Source) -> component_pb2.ComponentSource:
+    return component_pb2.ComponentSource(
+        text=component.text, file=component.file, base_dir=component.base_dir, variables=component.variables
+    )
+
+
+def _problem(problem: Any) -> str:
+    place = f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
+    hint = f"\n  hint: {problem.hint}" if problem.hint else ""
+    return f"{place}: {problem.message}{hint}"
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _frame(table: Any) -> Any:
+    """What an IO manager is given: a pandas frame where pandas is there, else the Arrow table."""
+    try:
+        import pandas  # noqa: F401
+    except ImportError:
+        return table
+    return table.to_pandas()
+
+
+__all__: Sequence[str] = ("CustomerHealthScoreComponent", "CustomerHealthScoreError", "PartitionDimension", "ServiceSettings")

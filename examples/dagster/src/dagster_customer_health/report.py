@@ -1,0 +1,157 @@
+"""From the service's report to what Dagster shows: metadata, column schema and lineage, checks."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from ._proto import component_pb2, report_pb2
+
+CHECKS = {
+    "customer_id_unique_not_null": dg.AssetCheckSeverity.ERROR,
+    "scores_in_range": dg.AssetCheckSeverity.ERROR,
+    "flags_match_category": dg.AssetCheckSeverity.ERROR,
+    "row_count_positive": dg.AssetCheckSeverity.ERROR,
+    "weights_sum_to_one": dg.AssetCheckSeverity.WARN,
+    "inputs_have_expected_columns": dg.AssetCheckSeverity.WARN,
+    "neutral_share": dg.AssetCheckSeverity.WARN,
+}
+"""The checks that the service makes, and how bad it is when one does not pass."""
+
+
+def column_schema(columns: Sequence[report_pb2.ColumnReport]) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(column.name, column.data_type, constraints=dg.TableColumnConstraints(nullable=column.nullable))
+            for column in columns
+        ]
+    )
+
+
+def column_lineage(
+    lineage: Sequence[report_pb2.ColumnLineage], upstream: Mapping[int, dg.AssetKey]
+) -> dg.TableColumnLineage | None:
+    """Lineage of the columns that come from upstream assets. `upstream` are the assets by input."""
+    deps = {}
+    for column in lineage:
+        sources = [
+            dg.TableColumnDep(asset_key=upstream[source.input], column_name=source.column)
+            for source in column.sources
+            if source.input in upstream
+        ]
+        if sources:
+            deps[column.column] = sources
+    return dg.TableColumnLineage(deps) if deps else None
+
+
+def output_metadata(output: report_pb2.OutputReport, partitioned: bool) -> dict[str, Any]:
+    """What Dagster knows of any table."""
+    metadata: dict[str, Any] = {
+        "dagster/partition_row_count" if partitioned else "dagster/row_count": output.rows,
+        "dagster/column_schema": column_schema(output.columns),
+    }
+    if output.uri:
+        metadata["dagster/uri"] = output.uri
+        metadata["path"] = dg.MetadataValue.path(output.path)
+    if output.bytes:
+        metadata["size_bytes"] = output.bytes
+    return metadata
+
+
+def run_metadata(report: report_pb2.RunReport) -> dict[str, Any]:
+    """What is special to the scores."""
+    metadata: dict[str, Any] = {
+        "customers": report.customers,
+        "churn_risk_count": report.churn_risks,
+        "expansion_opportunity_count": report.expansion_opportunities,
+        "as_of": dg.MetadataValue.timestamp(report.as_of.ToNanoseconds() / 1e9),
+        "scorecard": report.scorecard_name,
+        "scorecard_hash": report.scorecard_hash,
+        "config_hash": report.config_hash,
+        "service_version": report.component_version,
+        "service_run_id": report.run_id,
+        "seconds": sum(stage.elapsed.ToNanoseconds() for stage in report.stages) / 1e9,
+    }
+    if report.HasField("scores"):
+        metadata["average_health_score"] = report.scores.mean
+        metadata["median_health_score"] = report.scores.median
+    for category in report.categories:
+        metadata[f"category/{category.name}"] = category.customers
+    for table in report.inputs:
+        metadata |= _input(table)
+    if report.inputs:
+        metadata["inputs"] = dg.MetadataValue.md(_inputs(report.inputs))
+    if report.warnings:
+        metadata["warnings"] = dg.MetadataValue.md("\n".join(f"- {warning}" for warning in report.warnings))
+    return metadata
+
+
+def preview(preview_json: str) -> dg.MarkdownMetadataValue:
+    """The first rows as a table."""
+    rows = json.loads(preview_json or "[]")
+    if not rows:
+        return dg.MetadataValue.md("(no rows)")
+    header = list(rows[0])
+    lines = [header, ["---"] * len(header), *([_cell(row.get(name)) for name in header] for row in rows)]
+    return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines))
+
+
+def checks(found: Sequence[report_pb2.Check], key: dg.AssetKey) -> list[dg.AssetCheckResult]:
+    """A result for every check that was promised; one that the service did not make counts as not passed."""
+    by_name = {check.name: check for check in found}
+    results = []
+    for name, severity in CHECKS.items():
+        check = by_name.get(name)
+        if check is None:
+            told = "the service did not make this check"
+            result = dg.AssetCheckResult(passed=False, asset_key=key, check_name=name, severity=severity, description=told)
+        else:
+            error = check.severity == report_pb2.CHECK_SEVERITY_ERROR
+            result = dg.AssetCheckResult(
+                passed=check.passed,
+                asset_key=key,
+                check_name=name,
+                severity=dg.AssetCheckSeverity.ERROR if error else dg.AssetCheckSeverity.WARN,
+                description=check.description,
+                metadata=dict(sorted(check.facts.items())),
+            )
+        results.append(result)
+    return results
+
+
+def input_name(number: int) -> str:
+    """Name of an input as in the YAML."""
+    return component_pb2.Input.Name(number).removeprefix("INPUT_").lower()
+
+
+def _input(table: report_pb2.InputReport) -> dict[str, Any]:
+    name = input_name(table.input)
+    return {
+        f"{name}/rows_read": table.rows_read,
+        f"{name}/rows_kept": table.rows_kept,
+        f"{name}/customers": table.customers,
+        f"{name}/duplicates_merged": table.duplicates_merged,
+        f"{name}/unmatched": table.unmatched,
+        f"{name}/dropped": sum(dropped.rows for dropped in table.dropped),
+    }
+
+
+def _inputs(tables: Sequence[report_pb2.InputReport]) -> str:
+    header = ["input", "rows read", "kept", "customers", "duplicates", "unmatched", "dropped", "file"]
+    lines = [header, ["---"] * len(header)]
+    for table in tables:
+        dropped = ", ".join(f"{dropped.rows} {dropped.reason}" for dropped in table.dropped) or "0"
+        numbers = [table.rows_read, table.rows_kept, table.customers, table.duplicates_merged, table.unmatched]
+        lines.append([input_name(table.input), *map(str, numbers), dropped, f"`{table.path}`"])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    text = json.dumps(value) if isinstance(value, dict | list) else str(value)
+    text = text.replace("|", "\\|").replace("\n", " ")
+    return text if len(text) <= 120 else f"{text[:117]}..."
