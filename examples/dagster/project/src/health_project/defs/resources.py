@@ -10,4 +10,7 @@ DATA = Path(__file__).resolve().parents[3] / "data"
 
 @dg.definitions
 def resources() -> dg.Definitions:
-    return dg.Definitions(resources={"io_manager": PolarsParquetIOManager(base_dir=str(DATA))})
+    return dg.Definitions(
+        resources={"io_manager": PolarsParquetIOManager(base_dir=str(DATA))},
+        executor=dg.in_process_executor,  # small tables: a process for each would take longer than the work
+    )
