@@ -36,7 +36,7 @@ _DESCRIPTIONS = {
 _MOST_PREVIEW_ROWS = 100
 
 # A value that the service reads and judges: it stays as it is written, templates and all, so that no rule stands twice.
-_Scored = Annotated[Any, dg.Resolver(lambda _, value: value, model_field_type=Any)]
+_Scored = Annotated[Any, dg.Resolver(lambda _, value: value, model_field_type=Any, inject_before_resolve=False)]
 
 
 class ServiceSettings(dg.Model, dg.Resolvable):
@@ -486,27 +486,23 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
         if table.frame:
             path = "" if context else f".in-memory/{table.name}.parquet"
         elif not table.path and table.key and self.data_dir:
-            split = self._split(table.key, context)
-            if part and split == "same":
-                path = paths.table(self.data_dir, table.key.path, part.path)
-            elif split == "other" or (split == "unknown" and self._is_folder(table.key)):
-                path = paths.folder(self.data_dir, table.key.path)
-            else:
-                path = paths.table(self.data_dir, table.key.path)
+            path = self._table(table.key, context, part)
         return component_pb2.InputOverride(input=table.number, path=path, where=where or "")
 
-    def _split(self, key: dg.AssetKey, context: dg.AssetExecutionContext | None) -> str:
-        """How an upstream asset is partitioned: not, the same, other, or unknown."""
-        if context is None:
-            return "unknown"
-        graph = context.repository_def.asset_graph
-        if not graph.has(key):
-            return "unknown"
-        theirs = graph.get(key).partitions_def
-        return "not" if theirs is None else "same" if theirs == self.partitions_def else "other"
-
-    def _is_folder(self, key: dg.AssetKey) -> bool:
-        return self.data_dir is not None and os.path.isdir(paths.folder(self.data_dir, key.path))
+    def _table(self, key: dg.AssetKey, context: dg.AssetExecutionContext | None, part: partitions.Slice | None) -> str:
+        """Where an upstream asset's table is: the file of the same partition, the folder of all partitions, or one file."""
+        base = self.data_dir or ""
+        own = paths.table(base, key.path, part.path) if part else None
+        graph = context.job_def.asset_layer.asset_graph if context else None
+        if graph is not None and graph.has(key) and not graph.get(key).assets_def.is_auto_created_stub:
+            theirs = graph.get(key).partitions_def
+            if theirs is None:
+                return paths.table(base, key.path)
+            return own if own and theirs == self.partitions_def else paths.folder(base, key.path)
+        # Dagster does not know the asset: what is there tells.
+        if own and os.path.exists(own):
+            return own
+        return paths.folder(base, key.path) if os.path.isdir(paths.folder(base, key.path)) else paths.table(base, key.path)
 
     def _output(
         self, place: str | None, base_dir: str, variables: Mapping[str, str] | None = None
