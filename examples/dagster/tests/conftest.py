@@ -99,7 +99,9 @@ class Project:
 
 
 def run(defs: dg.Definitions, *others: Any, resources: dict | None = None, **arguments: Any) -> dg.ExecuteInProcessResult:
-    return dg.materialize([*assets(defs), *others], resources=resources, raise_on_error=False, **arguments)
+    """Materializes the component's assets together with others."""
+    whole = dg.Definitions.merge(defs, dg.Definitions(assets=list(others), resources=resources))
+    return dg.materialize(assets(whole), raise_on_error=False, **arguments)
 
 
 def assets(defs: dg.Definitions) -> list[dg.AssetsDefinition]:

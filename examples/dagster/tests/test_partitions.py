@@ -38,7 +38,7 @@ def test_partitions_in_time(kind, start, key, as_of, days, previous):
 def test_a_backfill_of_thirty_days_with_trend(project, instance):
     """Each day has a file of its own, of the customers' state at its end, and the trend reads the day before."""
     days = [f"2025-06-{day:02}" for day in range(1, 31)]
-    daily = dg.DailyPartitionsDefinition("2025-06-01", end_date="2025-07-01")
+    daily = dg.DailyPartitionsDefinition("2025-06-01")
 
     @dg.asset(partitions_def=daily)
     def activity(context: dg.AssetExecutionContext) -> pl.DataFrame:

@@ -281,6 +281,23 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
             freshness_policy=self._freshness(),
             metadata=metadata,
         )
+        frames_in = {table.name: dg.AssetIn(key=table.key) for table in self.connected if table.frame}
+        runs = dict(
+            ins=frames_in,
+            partitions_def=self.partitions_def,
+            retry_policy=self._retry(),
+            required_resource_keys={self.resource_key} if self.resource_key else set(),
+        )
+        if self.streams_back:
+            # The table is a value, which needs an output that may have one.
+            manager = {"io_manager_key": self.io_manager_key} if self.io_manager_key else {}
+
+            @dg.asset(key=self.key, description=self.description, deps=further, **common, **runs, **manager)
+            def customer_health_scores(context: dg.AssetExecutionContext, **loaded: Any) -> Any:
+                (result,) = self._materialize(context, component, loaded)
+                return result
+
+            return customer_health_scores
         specs = [dg.AssetSpec(self.key, deps=list(dict.fromkeys([*upstream, *further])), description=self.description, **common)]
         for name, key in self.fan_out_keys.items():
             specs.append(dg.AssetSpec(key, deps=[self.key], description=_DESCRIPTIONS[name], **common))
@@ -291,20 +308,11 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
             for name, severity in report.CHECKS.items()
         ]
 
-        @dg.multi_asset(
-            name="__".join(self.key.path),
-            specs=specs,
-            ins={table.name: dg.AssetIn(key=table.key) for table in self.connected if table.frame},
-            check_specs=check_specs if self.asset_checks and not self.streams_back else [],
-            partitions_def=self.partitions_def,
-            retry_policy=self._retry(),
-            required_resource_keys={self.resource_key} if self.resource_key else set(),
-            pool=None,
-        )
-        def customer_health_scores(context: dg.AssetExecutionContext, **loaded: Any) -> Iterator[dg.MaterializeResult]:
+        @dg.multi_asset(name="__".join(self.key.path), specs=specs, check_specs=check_specs if self.asset_checks else [], **runs)
+        def customer_health_tables(context: dg.AssetExecutionContext, **loaded: Any) -> Iterator[dg.MaterializeResult]:
             yield from self._materialize(context, component, loaded)
 
-        return customer_health_scores
+        return customer_health_tables
 
     def _freshness(self) -> dg.FreshnessPolicy | None:
         lag = timedelta(minutes=self.freshness_max_lag_minutes) if self.freshness_max_lag_minutes else None
