@@ -60,6 +60,7 @@ class Service:
     channel: grpc.Channel
     folder: Path
     process: subprocess.Popen
+    target: str
 
     @property
     def stub(self) -> Any:
@@ -86,8 +87,9 @@ def running(program: str, api: SimpleNamespace, tmp_path_factory: pytest.TempPat
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     line = process.stdout.readline()
     assert "listening on" in line, line
-    with grpc.insecure_channel(line.strip().rpartition("//")[2]) as channel:
-        yield Service(api, channel, root, process)
+    target = line.strip().rpartition("//")[2]
+    with grpc.insecure_channel(target) as channel:
+        yield Service(api, channel, root, process, target)
     process.terminate()
     assert process.wait(30) == 0
 
@@ -97,7 +99,7 @@ def service(running: Service, tmp_path_factory: pytest.TempPathFactory, request:
     """The service with a folder for this test alone."""
     folder = running.folder / request.node.name.replace("[", "-").replace("]", "")
     folder.mkdir()
-    made = Service(running.api, running.channel, folder, running.process)
+    made = Service(running.api, running.channel, folder, running.process, running.target)
     made.write("customers.parquet", customers())
     return made
 
