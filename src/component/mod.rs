@@ -2,6 +2,7 @@
 
 mod card;
 mod card_scale;
+mod document;
 mod expression;
 mod overlay;
 mod parse;

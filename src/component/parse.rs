@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 use serde_yaml::Value;
 
+use super::document;
 use super::position::{Place, Positions, join};
 use super::problem::{ComponentError, Problem, suggest};
 use super::template::{self, TemplateError, Variables};
@@ -79,6 +80,7 @@ pub struct Parsed<T> {
 /// Where the text is no YAML mapping at all; slips inside one are in [`Parsed::problems`].
 pub fn parse<T: DeserializeOwned>(file: &str, text: &str, variables: &Variables) -> Result<Parsed<T>, ComponentError> {
     let mut source = Source { file: file.to_owned(), ..Source::default() };
+    let text = &*document::own(text);
     if let Err(vet::OutOfBounds { place, message, hint }) = vet::vet(text) {
         return Err(ComponentError::new(vec![source.at("", place, message, Some(hint))]));
     }
@@ -91,8 +93,11 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str, variables: &Variables)
     let mut root = read_yaml(&source, text)?;
     let mut problems = Vec::new();
     if let Value::Mapping(entries) = &mut root
-        && let Some(attributes) = entries.remove("attributes")
+        && let Some(mut attributes) = entries.remove("attributes")
     {
+        if let Value::Mapping(own) = &mut attributes {
+            own.retain(|key, _| !key.as_str().is_some_and(|key| document::ORCHESTRATORS.contains(&key)));
+        }
         for key in entries.keys().filter_map(Value::as_str).filter(|key| !ENVELOPE.contains(key)) {
             let hint = Some("the asset's own keys belong under `attributes:`".to_owned());
             problems.push(source.key_problem(key, format!("unknown key `{key}` beside `attributes`"), hint));
@@ -124,7 +129,7 @@ fn read_yaml(source: &Source, text: &str) -> Result<Value, ComponentError> {
         let whole = error.to_string();
         let message = whole.split(" at line ").next().unwrap_or(&whole).to_owned();
         let hint = if whole.contains("more than one document") {
-            "keep one document in the file; remove the others and the `---` lines between them"
+            "keep one document in the file, or one whose `type` ends in CustomerHealthScoreComponent"
         } else if text.contains(": {{") {
             "put quotes around a template: \"{{ env.NAME }}\""
         } else if text.contains('\t') {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::document::ORCHESTRATORS;
 use super::spec::ComponentSpec;
 
 /// The schema of component.yaml: the attributes, flat or in an envelope.
@@ -24,8 +25,15 @@ pub fn json_schema() -> Value {
     root.remove("$schema");
     let mut definitions = definitions;
     let attributes = Value::Object(std::mem::take(root));
+    let mut enveloped = attributes.clone();
+    if let Some(properties) = enveloped.pointer_mut("/properties").and_then(Value::as_object_mut) {
+        let left =
+            ORCHESTRATORS.map(|key| (key.to_owned(), json!({"description": "Read by Dagster's component only."})));
+        properties.extend(left);
+    }
     if let Some(map) = definitions.as_object_mut() {
         map.insert("Attributes".to_owned(), attributes);
+        map.insert("EnvelopedAttributes".to_owned(), enveloped);
     }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -35,7 +43,7 @@ pub fn json_schema() -> Value {
         "then": {
             "properties": {
                 "type": {"type": "string"},
-                "attributes": {"$ref": "#/$defs/Attributes"},
+                "attributes": {"$ref": "#/$defs/EnvelopedAttributes"},
                 "template_vars_module": {},
                 "requirements": {},
                 "post_processing": {}

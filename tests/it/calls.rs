@@ -135,3 +135,19 @@ async fn built_in_scorecards_are_listed_and_can_be_used_as_they_are() {
     assert!(running.client().await.validate_component(request).await.unwrap().valid);
     running.stop().await;
 }
+
+#[tokio::test]
+async fn dagsters_own_documents_and_attributes_are_left_to_it() {
+    let (running, folder) = (Running::start().await, folder());
+    let mut client = running.client().await;
+    let text = "type: other.Thing\nattributes: {whatever: 1}\n---\ntype: x.CustomerHealthScoreComponent\nattributes:\n  \
+                partition_type: daily\n  partition_start: 2025-01-01\n  inputs: {customer: c.parquet}\n  output: out.parquet\n";
+    let request = |text: &str| ValidateComponentRequest { component: source(text, &base(&folder)), inputs: vec![] };
+    let answer = client.validate_component(request(text)).await.unwrap();
+    assert!(answer.valid, "{:?}", answer.problems);
+    let answer = client.validate_component(request(&text.replace("partition_type", "partition_tipe"))).await.unwrap();
+    let problem = &answer.problems[0];
+    assert_eq!((problem.line, problem.column, problem.path.as_str()), (6, 3, "partition_tipe"), "{problem:?}");
+    drop(client);
+    running.stop().await;
+}

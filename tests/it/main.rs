@@ -18,6 +18,7 @@ mod faults;
 mod grpc;
 mod inputs;
 mod limits;
+mod load;
 mod named;
 mod observe;
 mod oracle;

@@ -70,6 +70,13 @@ impl Served {
         self.log.lock().unwrap().clone()
     }
 
+    /// Memory that it holds, in bytes, as Linux tells it.
+    pub fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
     /// Waits until it has logged a text.
     pub fn wait_for(&self, text: &str) {
         let start = Instant::now();
