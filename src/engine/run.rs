@@ -12,10 +12,13 @@ use futures::StreamExt;
 use super::fan_out::FannedOut;
 use super::fold::Fold;
 use super::prepare::{Prepared, Stages};
+use super::profile::Profile;
 use super::publish::{Output, Staged};
 use super::report::{Event, RunReport, Stage};
 use super::table::{self, OutputReport};
-use super::{EngineError, Observer, RunRequest, check, culprit, facts, lineage, query, source, spill, summary};
+use super::{
+    EngineError, Observer, RunRequest, check, culprit, facts, lineage, query, session, source, spill, summary,
+};
 use crate::component::{Component, ComponentError, FanOut};
 use crate::plan::schema;
 
@@ -151,6 +154,7 @@ impl Run<'_> {
         let mut writer = outputs.scores.write(outputs.schema.clone()).await?;
         let facts = facts::of_run(component, request, prepared);
         let besides = FannedOut::start(component, outputs.besides, outputs.schema, &facts, state).await?;
+        let state = &session::for_rows(state, prepared.profiles.values().map(Profile::kept).sum());
         let physical = query::physical(state, &plan).await;
         let stream = physical.and_then(|plan| {
             let watched = spill::watch(&plan, state);

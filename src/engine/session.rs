@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::execution::disk_manager::{DiskManager, DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryLimit, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -16,6 +16,15 @@ use super::spill::Spilled;
 use super::store::{StoreOptions, Stores};
 use super::workspace::Workspace;
 use super::{EngineError, Roots};
+
+/// Rows from which on large batches pay.
+const MANY_ROWS: u64 = 1_000_000;
+
+/// Rows of a large batch.
+const LARGE_BATCH: usize = 32_768;
+
+/// Memory limit, in bytes, from which on there is room for large batches.
+const ROOMY: usize = 2 << 30;
 
 /// Consumers named when memory runs out.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
@@ -125,6 +134,20 @@ pub fn new(config: &EngineConfig, shared: &Shared) -> Result<SessionState, Engin
     // Columns are named as the files name them, in upper and lower case.
     session.options_mut().sql_parser.enable_ident_normalization = false;
     Ok(SessionContext::new_with_config_rt(session, runtime).state())
+}
+
+/// The same session for a plan that reads so many rows: large batches cost less for each row, but memory that no pool
+/// counts, and that small tables do not win back. See docs/performance.md.
+pub fn for_rows(state: &SessionState, rows: u64) -> SessionState {
+    let roomy = match state.runtime_env().memory_pool.memory_limit() {
+        MemoryLimit::Finite(limit) => limit >= ROOMY,
+        MemoryLimit::Infinite | MemoryLimit::Unknown => true,
+    };
+    if rows < MANY_ROWS || !roomy {
+        return state.clone();
+    }
+    let config = state.config().clone().with_batch_size(LARGE_BATCH);
+    SessionStateBuilder::new_from_existing(state.clone()).with_config(config).build()
 }
 
 /// The same session, in which scans know their files' statistics.
