@@ -112,14 +112,20 @@ fn table(output: &OutputReport, partitioned: bool) -> Map<String, Value> {
 
 fn run(report: &RunReport) -> Map<String, Value> {
     let mut metadata = Map::from_iter([
-        entry("churn_risk_customers", "int", report.churn_risks),
-        entry("expansion_opportunity_customers", "int", report.expansion_opportunities),
+        entry("customers", "int", report.customers),
+        entry("churn_risk_count", "int", report.churn_risks),
+        entry("expansion_opportunity_count", "int", report.expansion_opportunities),
         entry("scorecard", "text", report.scorecard_name.clone()),
         entry("scorecard_hash", "text", report.scorecard_hash.clone()),
+        entry("config_hash", "text", report.config_hash.clone()),
+        entry("service_version", "text", report.component_version.clone()),
         entry("service_run_id", "text", report.run_id.clone()),
     ]);
     if let Some(scores) = &report.scores {
-        metadata.extend([entry("average_score", "float", scores.mean), entry("median_score", "float", scores.median)]);
+        metadata.extend([
+            entry("average_health_score", "float", scores.mean),
+            entry("median_health_score", "float", scores.median),
+        ]);
     }
     let counted = report
         .categories
@@ -129,11 +135,15 @@ fn run(report: &RunReport) -> Map<String, Value> {
     for input in &report.inputs {
         let name = input.input().as_str_name().trim_start_matches("INPUT_").to_lowercase();
         let dropped: u64 = input.dropped.iter().map(|dropped| dropped.rows).sum();
-        let facts = json!({
-            "rows": input.rows_read, "customers": input.customers, "unmatched": input.unmatched,
-            "duplicates": input.duplicates_merged, "dropped": dropped, "path": input.path,
-        });
-        metadata.extend([entry(&format!("input/{name}"), "json", facts)]);
+        let facts = [
+            ("rows_read", input.rows_read),
+            ("rows_kept", input.rows_kept),
+            ("customers", input.customers),
+            ("duplicates_merged", input.duplicates_merged),
+            ("unmatched", input.unmatched),
+            ("dropped", dropped),
+        ];
+        metadata.extend(facts.map(|(fact, count)| entry(&format!("{name}/{fact}"), "int", count)));
     }
     if !report.warnings.is_empty() {
         metadata.extend([entry("warnings", "json", report.warnings.clone())]);

@@ -79,7 +79,7 @@ fn a_materialization_is_reported_with_logs_checks_and_the_tables_beside_it() {
     let metadata = &told[0]["metadata"];
     assert_eq!(metadata["dagster/partition_row_count"], json!({"raw_value": 2, "type": "int"}));
     assert_eq!(told[0]["data_version"].as_str().unwrap().len(), 64);
-    assert!(metadata["average_score"]["raw_value"].is_f64(), "{metadata}");
+    assert!(metadata["average_health_score"]["raw_value"].is_f64(), "{metadata}");
     let deps = &metadata["dagster/column_lineage"]["raw_value"]["deps_by_column"];
     let source = json!([{"asset_key": ["crm", "customers"], "column_name": "active_days"}]);
     assert_eq!(deps["health_score"], source);

@@ -37,7 +37,7 @@ def test_materializations_checks_and_logs_arrive(program: str, tmp_path: Path, i
     assert result.success
     facts = metadata(result, "scores")
     assert facts["dagster/row_count"] == 20
-    assert isinstance(facts["average_score"], float)
+    assert isinstance(facts["average_health_score"], float)
     assert {column.name for column in facts["dagster/column_schema"].columns} >= {"customer_id", "health_score"}
     assert "health_score" in facts["dagster/column_lineage"].deps_by_column
     assert "dagster/row_count" in metadata(result, "scores_churn_risk")
