@@ -691,6 +691,10 @@ pub struct ValidateComponentResponse {
     /// Why the inputs were not checked; empty where they were, or where `problems` says why.
     #[prost(string, tag = "5")]
     pub inputs_note: ::prost::alloc::string::String,
+    /// Hash of the component's settings, in hex, as in a run's report; it needs no inputs. Empty where the component is not
+    /// valid.
+    #[prost(string, tag = "6")]
+    pub config_hash: ::prost::alloc::string::String,
 }
 /// One thing wrong with a component or a scorecard that it names.
 #[derive(serde::Serialize)]

@@ -13,19 +13,25 @@ pub fn invalid(problems: &[Problem]) -> proto::ValidateComponentResponse {
 }
 
 /// The answer about a component whose inputs were checked too.
-pub fn valid(description: Description) -> proto::ValidateComponentResponse {
+pub fn valid(component: &Component, description: Description) -> proto::ValidateComponentResponse {
     proto::ValidateComponentResponse {
         valid: true,
         warnings: description.warnings,
         inputs_checked: true,
+        config_hash: component.config_hash().to_owned(),
         ..Default::default()
     }
 }
 
 /// The answer about a component that is right by itself, but whose inputs could not be looked at.
 pub fn unchecked(component: &Component, note: String) -> proto::ValidateComponentResponse {
-    let warnings = component.warnings().to_vec();
-    proto::ValidateComponentResponse { valid: true, warnings, inputs_note: note, ..Default::default() }
+    proto::ValidateComponentResponse {
+        valid: true,
+        warnings: component.warnings().to_vec(),
+        inputs_note: note,
+        config_hash: component.config_hash().to_owned(),
+        ..Default::default()
+    }
 }
 
 fn problem(problem: &Problem) -> proto::ComponentProblem {

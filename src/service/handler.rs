@@ -144,7 +144,7 @@ impl Handler {
             Err(error) => return Err(of_engine(&error)),
         };
         match self.engine().describe(&component).await {
-            Ok(description) => Ok(convert_answer::valid(description)),
+            Ok(description) => Ok(convert_answer::valid(&component, description)),
             Err(error) if !error.problems().is_empty() => Ok(convert_answer::invalid(error.problems())),
             // Inputs may come into being between now and the run.
             Err(error) if error.kind() == ErrorKind::NotFound => {

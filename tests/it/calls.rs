@@ -59,6 +59,7 @@ async fn problems_of_a_component_are_an_answer() {
     assert_eq!((places[1].1, places[1].3), (3, "inputs.customer.key"), "{places:?}");
     assert!(answer.problems[0].hint.as_ref().unwrap().contains("churn_risk_threshold"));
     assert!(answer.problems.iter().all(|problem| !problem.message.is_empty()));
+    assert!(answer.config_hash.is_empty());
     running.stop().await;
 }
 
@@ -69,6 +70,9 @@ async fn a_right_component_is_valid_even_before_its_inputs_are_there() {
     let request = ValidateComponentRequest { component: source(GOOD, &base(&folder)), inputs: vec![] };
     let answer = client.validate_component(request.clone()).await.unwrap();
     assert!(answer.valid && answer.inputs_checked && answer.problems.is_empty() && answer.inputs_note.is_empty());
+    let hash = answer.config_hash;
+    let done = client.materialize_sync(asking(GOOD, &base(&folder))).await.unwrap();
+    assert_eq!((hash.len(), hash.as_str()), (64, done.config_hash.as_str()));
     let inputs = vec![InputOverride {
         input: Input::Customer.into(),
         path: "later.parquet".to_owned(),
@@ -77,6 +81,7 @@ async fn a_right_component_is_valid_even_before_its_inputs_are_there() {
     let answer = client.validate_component(ValidateComponentRequest { inputs, ..request }).await.unwrap();
     assert!(answer.valid && !answer.inputs_checked);
     assert!(answer.inputs_note.contains("later.parquet"), "{}", answer.inputs_note);
+    assert_eq!(answer.config_hash, hash, "the settings do not hang on the inputs");
     drop(client);
     running.stop().await;
 }

@@ -171,6 +171,25 @@ def test_code_version_is_about_the_score(project):
     assert version(churn_risk_threshold=30) != first
 
 
+def test_code_version_does_not_wait_for_the_inputs(project):
+    """The asset is not out of date because its upstream asset ran for the first time, or wrote what cannot be read."""
+    path = project.data / "customers.parquet"
+    project.attributes(customer_data_asset_key="customers", churn_risk_threshold=35)
+
+    def version() -> str:
+        with project.load() as defs:
+            return spec(defs, "customer_health_scores").code_version
+
+    before = version()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"not a table")
+    assert version() == before
+    write(customers(), path)
+    assert version() == before
+    result = project.materialize()
+    assert metadata(result)["config_hash"] == before
+
+
 def test_data_version_is_about_inputs_and_settings(project):
     path = write(customers(), project.data / "customers.parquet")
 

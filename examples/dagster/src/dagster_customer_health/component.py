@@ -86,6 +86,11 @@ class _Input:
     def number(self) -> int:
         return frames.names()[self.name]
 
+    @property
+    def nowhere(self) -> str:
+        """A path that leads to nothing, for looking at a component without its tables."""
+        return f".in-memory/{self.name}.parquet"
+
 
 class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
     """Scores customers from up to four tables: one row per customer with a health score of 0-100, a risk category, and flags
@@ -188,8 +193,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
         if self.fan_out and self.streams_back:
             raise CustomerHealthScoreError("fan_out: give `data_dir` or `output`, so that the tables have a place")
         component = self._source(context)
-        description = self._validate(component)
-        return dg.Definitions(assets=[self._asset(component, description)])
+        return dg.Definitions(assets=[self._asset(component, *self._validate(component))])
 
     @cached_property
     def key(self) -> dg.AssetKey:
@@ -246,29 +250,39 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
             text = source.with_attribute(text, "history", self._output(None, base) or "")
         return source.Source(text, name, base, source.variables(text, root))
 
-    def _validate(self, component: source.Source) -> Any:
-        """Asks the service what it thinks of the component; what it would do, as far as that can be told."""
+    def _validate(self, component: source.Source) -> tuple[str | None, Any]:
+        """Asks the service what it thinks of the component: the hash of its settings, and what it would do, as far as either
+        can be told.
+        """
         sent = _message(component)
         overrides = [self._override(table, None, None) for table in self.connected]
+        config_hash = None
         try:
             with self._resource(None).connect(self._allow(component)) as client:
-                answer = client.validate(sent, overrides)
+                try:
+                    answer = client.validate(sent, overrides)
+                except ServiceError as error:
+                    if error.reason != "INVALID_INPUT":
+                        raise
+                    # A table that cannot be read now may be another when it runs; the settings do not hang on it.
+                    nowhere = [component_pb2.InputOverride(input=table.number, path=table.nowhere) for table in self.connected]
+                    answer = client.validate(sent, nowhere)
                 if not answer.valid:
                     told = "\n".join(_problem(problem) for problem in answer.problems)
                     raise CustomerHealthScoreError(f"the component is not valid\n{told}")
                 for warning in answer.warnings:
                     _log.debug("%s: %s", component.file, warning)
-                return client.describe(sent, overrides)
+                config_hash = answer.config_hash
+                return config_hash, client.describe(sent, overrides) if answer.inputs_checked else None
         except ServiceError as error:
             if error.reason == "UNAVAILABLE":
                 # A code location that does not load because a server is down would be worse.
                 _log.warning("%s was not validated: %s", component.file, error)
-            elif error.reason not in ("NOT_FOUND", "INVALID_INPUT"):  # an input that is not there yet
+            elif error.reason not in ("NOT_FOUND", "INVALID_INPUT"):  # an input that went away in between
                 raise CustomerHealthScoreError(f"{component.file}: {error}") from error
-            return None
+            return config_hash, None
 
-    def _asset(self, component: source.Source, description: Any) -> dg.AssetsDefinition:
-        code_version = description.config_hash if description else _hash(component.text)
+    def _asset(self, component: source.Source, code_version: str | None, description: Any) -> dg.AssetsDefinition:
         metadata = {"dagster/column_schema": report.column_schema(description.columns)} if description else {}
         upstream = [table.key for table in self.connected if table.key]
         further = [dg.AssetKey.from_user_string(key) for key in self.deps or []]
@@ -492,7 +506,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
     ) -> component_pb2.InputOverride:
         path = ""
         if table.frame:
-            path = "" if context else f".in-memory/{table.name}.parquet"
+            path = "" if context else table.nowhere
         elif not table.path and table.key and self.data_dir:
             path = self._table(table.key, context, part)
         return component_pb2.InputOverride(input=table.number, path=path, where=where or "")
