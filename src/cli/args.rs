@@ -22,10 +22,14 @@ pub struct ComponentArgs {
     /// folder, glob or URI (repeatable)
     #[arg(long = "input", value_name = "NAME=PATH", value_parser = input)]
     pub inputs: Vec<(InputName, String)>,
+
+    /// Earlier scores for the trend, in place of the component's `history`
+    #[arg(long, value_name = "PATH")]
+    pub history: Option<String>,
 }
 
 impl ComponentArgs {
-    /// Reads the component's text, with the command line's inputs in place of its own.
+    /// Reads the component's text, with the command line's inputs and history in place of its own.
     ///
     /// # Errors
     /// Where the file cannot be read or an input is given twice.
@@ -42,6 +46,7 @@ impl ComponentArgs {
                 )));
             }
         }
+        recipe.overrides.history = self.history.as_deref().map(absolute).transpose()?;
         Ok(recipe)
     }
 }

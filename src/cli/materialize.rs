@@ -55,10 +55,6 @@ pub struct MaterializeArgs {
     #[arg(long, value_name = "ID")]
     run_id: Option<String>,
 
-    /// Earlier scores for the trend, in place of the component's `history`
-    #[arg(long, value_name = "PATH")]
-    history: Option<String>,
-
     /// Days before the as-of time that count, in place of the scorecard's
     #[arg(long, value_name = "DAYS")]
     period: Option<u32>,
@@ -112,7 +108,6 @@ pub fn run(args: &MaterializeArgs) -> Result<(), Failure> {
 fn materialize(args: &MaterializeArgs, pipes: &mut Option<Pipes>) -> Result<(), Failure> {
     let mut recipe = args.component.recipe()?;
     recipe.overrides.output = args.output.as_deref().map(args::absolute).transpose()?;
-    recipe.overrides.history = args.history.as_deref().map(args::absolute).transpose()?;
     recipe.overrides.analysis_period_days = args.period;
     let mut request = client::request(&recipe, args.as_of, args.run_id.as_deref())
         .map_err(|error| Failure::io("cannot tell the working directory", &error))?;

@@ -670,6 +670,9 @@ pub struct ValidateComponentRequest {
     /// Tables in place of those in the component, at most one for each input.
     #[prost(message, repeated, tag = "2")]
     pub inputs: ::prost::alloc::vec::Vec<InputOverride>,
+    /// Path of the earlier scores for the trend, in place of the component's.
+    #[prost(string, tag = "3")]
+    pub history: ::prost::alloc::string::String,
 }
 /// What is wrong with a component.
 #[derive(serde::Serialize)]
@@ -729,6 +732,9 @@ pub struct DescribeComponentRequest {
     /// Tables in place of those in the component, at most one for each input.
     #[prost(message, repeated, tag = "2")]
     pub inputs: ::prost::alloc::vec::Vec<InputOverride>,
+    /// Path of the earlier scores for the trend, in place of the component's.
+    #[prost(string, tag = "3")]
+    pub history: ::prost::alloc::string::String,
 }
 /// What a component would do.
 #[derive(serde::Serialize)]
@@ -897,6 +903,9 @@ pub struct ExplainCustomerRequest {
     #[prost(message, optional, tag = "4")]
     #[serde(serialize_with = "super::json::timestamp")]
     pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+    /// Path of the earlier scores for the trend, in place of the component's.
+    #[prost(string, tag = "5")]
+    pub history: ::prost::alloc::string::String,
 }
 /// One customer's health score, taken apart.
 #[derive(serde::Serialize)]

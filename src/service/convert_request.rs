@@ -146,8 +146,9 @@ pub fn request(request: proto::MaterializeRequest) -> Result<(Recipe, RunRequest
 pub fn recipe(
     component: Option<proto::ComponentSource>,
     inputs: Vec<proto::InputOverride>,
+    history: String,
 ) -> Result<Recipe, RequestError> {
-    let overrides = Overrides { inputs: overridden_inputs(inputs)?, ..Overrides::default() };
+    let overrides = Overrides { inputs: overridden_inputs(inputs)?, history: given(history), ..Overrides::default() };
     overridden(component.ok_or(RequestError::NoComponent)?, overrides)
 }
 
@@ -157,7 +158,7 @@ pub fn explain(request: proto::ExplainCustomerRequest) -> Result<(Recipe, RunReq
         return Err(RequestError::NoCustomer);
     }
     let run = RunRequest { as_of: as_of(request.as_of)?, ..RunRequest::new() };
-    Ok((recipe(request.component, request.inputs)?, run, request.customer_id))
+    Ok((recipe(request.component, request.inputs, request.history)?, run, request.customer_id))
 }
 
 /// A request for a summary asks for the same run as one for a stream.

@@ -207,8 +207,9 @@ impl CustomerHealthService for Handler {
         &self,
         request: Request<ValidateComponentRequest>,
     ) -> Result<Response<ValidateComponentResponse>, Status> {
-        let ValidateComponentRequest { component, inputs } = request.into_inner();
-        let recipe = convert_request::recipe(self.resolve(component)?, inputs).map_err(|error| of_request(&error))?;
+        let ValidateComponentRequest { component, inputs, history } = request.into_inner();
+        let recipe = convert_request::recipe(self.resolve(component)?, inputs, history);
+        let recipe = recipe.map_err(|error| of_request(&error))?;
         Ok(Response::new(guarded(self.validate(&recipe)).await?))
     }
 
@@ -216,8 +217,9 @@ impl CustomerHealthService for Handler {
         &self,
         request: Request<DescribeComponentRequest>,
     ) -> Result<Response<DescribeComponentResponse>, Status> {
-        let DescribeComponentRequest { component, inputs } = request.into_inner();
-        let recipe = convert_request::recipe(self.resolve(component)?, inputs).map_err(|error| of_request(&error))?;
+        let DescribeComponentRequest { component, inputs, history } = request.into_inner();
+        let recipe = convert_request::recipe(self.resolve(component)?, inputs, history);
+        let recipe = recipe.map_err(|error| of_request(&error))?;
         let described = async {
             let component = self.engine().component(&recipe).await?;
             let description = self.engine().describe(&component).await?;

@@ -51,7 +51,7 @@ async fn a_run_in_one_call_writes_the_table_and_tells_it_in_short() {
 async fn problems_of_a_component_are_an_answer() {
     let (running, folder) = (Running::start().await, folder());
     let text = "churn_treshold: 40\ninputs:\n  customer: {path: c.parquet, key: costumer_id}\n";
-    let request = ValidateComponentRequest { component: source(text, &base(&folder)), inputs: vec![] };
+    let request = ValidateComponentRequest { component: source(text, &base(&folder)), ..Default::default() };
     let answer = running.client().await.validate_component(request).await.unwrap();
     assert!(!answer.valid);
     let places: Vec<_> = answer.problems.iter().map(|p| (p.file.as_str(), p.line, p.column, p.path.as_str())).collect();
@@ -67,7 +67,7 @@ async fn problems_of_a_component_are_an_answer() {
 async fn a_right_component_is_valid_even_before_its_inputs_are_there() {
     let (running, folder) = (Running::start().await, folder());
     let mut client = running.client().await;
-    let request = ValidateComponentRequest { component: source(GOOD, &base(&folder)), inputs: vec![] };
+    let request = ValidateComponentRequest { component: source(GOOD, &base(&folder)), ..Default::default() };
     let answer = client.validate_component(request.clone()).await.unwrap();
     assert!(answer.valid && answer.inputs_checked && answer.problems.is_empty() && answer.inputs_note.is_empty());
     let hash = answer.config_hash;
@@ -89,7 +89,7 @@ async fn a_right_component_is_valid_even_before_its_inputs_are_there() {
 #[tokio::test]
 async fn a_component_is_described_without_a_run() {
     let (running, folder) = (Running::start().await, folder());
-    let request = DescribeComponentRequest { component: source(GOOD, &base(&folder)), inputs: vec![] };
+    let request = DescribeComponentRequest { component: source(GOOD, &base(&folder)), ..Default::default() };
     let told = running.client().await.describe_component(request).await.unwrap();
     let asset = told.asset.unwrap();
     assert_eq!((asset.name.as_str(), asset.description.as_deref()), ("scores", Some("how they fare")));
@@ -136,7 +136,7 @@ async fn built_in_scorecards_are_listed_and_can_be_used_as_they_are() {
     assert_eq!(cards[0].name, "default");
     folder.text("mine.yaml", &cards[0].text);
     let text = GOOD.to_owned() + "scorecard: ./mine.yaml\n";
-    let request = ValidateComponentRequest { component: source(&text, &base(&folder)), inputs: vec![] };
+    let request = ValidateComponentRequest { component: source(&text, &base(&folder)), ..Default::default() };
     assert!(running.client().await.validate_component(request).await.unwrap().valid);
     running.stop().await;
 }
@@ -147,12 +147,42 @@ async fn dagsters_own_documents_and_attributes_are_left_to_it() {
     let mut client = running.client().await;
     let text = "type: other.Thing\nattributes: {whatever: 1}\n---\ntype: x.CustomerHealthScoreComponent\nattributes:\n  \
                 partition_type: daily\n  partition_start: 2025-01-01\n  inputs: {customer: c.parquet}\n  output: out.parquet\n";
-    let request = |text: &str| ValidateComponentRequest { component: source(text, &base(&folder)), inputs: vec![] };
+    let request =
+        |text: &str| ValidateComponentRequest { component: source(text, &base(&folder)), ..Default::default() };
     let answer = client.validate_component(request(text)).await.unwrap();
     assert!(answer.valid, "{:?}", answer.problems);
     let answer = client.validate_component(request(&text.replace("partition_type", "partition_tipe"))).await.unwrap();
     let problem = &answer.problems[0];
     assert_eq!((problem.line, problem.column, problem.path.as_str()), (6, 3, "partition_tipe"), "{problem:?}");
+    drop(client);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn history_is_given_to_every_call_that_looks_at_a_component() {
+    let (running, folder) = (Running::start().await, folder());
+    let mut client = running.client().await;
+    let component = source(&format!("{GOOD}calculate_trend: true\n"), &base(&folder));
+    let asked = ValidateComponentRequest { component: component.clone(), ..Default::default() };
+    let problems = client.validate_component(asked.clone()).await.unwrap().problems;
+    assert_eq!(problems.iter().map(|problem| problem.path.as_str()).collect::<Vec<_>>(), ["calculate_trend"]);
+    let history = "before.parquet".to_owned();
+    let answer =
+        client.validate_component(ValidateComponentRequest { history: history.clone(), ..asked }).await.unwrap();
+    assert!(answer.valid, "{:?}", answer.problems);
+    assert!(answer.warnings.iter().any(|warning| warning.contains("nothing at")), "{:?}", answer.warnings);
+
+    let old = batch([("customer_id", texts(["b"])), ("health_score", floats([12.5]))]);
+    folder.parquet(&history, &old);
+    let request =
+        DescribeComponentRequest { component: component.clone(), history: history.clone(), ..Default::default() };
+    let told = client.describe_component(request).await.unwrap();
+    assert!(told.columns.iter().any(|column| column.name == "previous_health_score"));
+    assert!(told.warnings.iter().all(|warning| !warning.contains("history")), "{:?}", told.warnings);
+
+    let customer_id = "b".to_owned();
+    let request = ExplainCustomerRequest { component, history, customer_id, ..Default::default() };
+    assert_eq!(client.explain_customer(request).await.unwrap().customer_id, "b");
     drop(client);
     running.stop().await;
 }

@@ -160,7 +160,7 @@ async fn overrides_base_folders_and_the_other_calls_are_held_too() {
     let request = MaterializeSyncRequest { output, ..asking(good, &folder.path("in")) };
     assert_eq!(running.raw().await.materialize_sync(request).await.unwrap_err().code(), Code::PermissionDenied);
     let component = source(good, &folder.path("out"));
-    let request = ValidateComponentRequest { component, inputs: vec![] };
+    let request = ValidateComponentRequest { component, ..Default::default() };
     assert_eq!(running.raw().await.validate_component(request).await.unwrap_err().code(), Code::PermissionDenied);
     running.stop().await;
 }

@@ -404,6 +404,26 @@ def test_the_trend_reads_the_table_before(project):
     assert "improving" in second["trend"].to_pylist()
 
 
+def test_the_text_goes_to_the_service_as_it_stands(project):
+    """Whatever the style of the YAML: where the trend starts from is said beside it, templates resolved."""
+    write(customers(), project.data / "customers.parquet")
+    project.text(
+        f"""\
+type: {TYPE}
+attributes: {{customer_data_asset_key: customers, data_dir: '{{{{ context.project_root }}}}/data', calculate_trend: true,
+  output: '{{{{ context.project_root }}}}/out/scores.parquet'}} # the last line
+"""
+    )
+    for _ in range(2):
+        assert project.materialize().success
+    table = pq.read_table(project.root / "out/scores.parquet")
+    assert table["previous_health_score"].null_count == 0 and set(table["trend"].to_pylist()) == {"stable"}
+    project.text((project.folder / "defs.yaml").read_text().replace("calculate_trend: true", "calculate_trend: true, trnd: 1"))
+    with pytest.raises(Exception) as caught, project.load():
+        pass
+    assert "trnd" in "".join(str(error) for error in chain(caught.value))
+
+
 def move(project) -> None:
     """Moves Python files out of the component's folder, where they would not be looked at."""
     for path in project.folder.glob("*.py"):

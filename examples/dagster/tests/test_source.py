@@ -59,19 +59,6 @@ def test_keys_in_all_styles(text, left):
     assert yaml.safe_load(source.read(text, 0, {"b"}))["attributes"] == left
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "type: x\nattributes:\n  a: 1\n  b: {c: 1}\npost_processing: {}\n",
-        "attributes: {a: 1, b: {c: 1}}",
-        "attributes:\n    a: 1\n    b:\n      c: 1\n\n# the end",
-    ],
-)
-def test_an_attribute_more(text):
-    found = yaml.safe_load(source.with_attribute(text, "history", "it's/here.parquet"))["attributes"]
-    assert found == {"a": 1, "b": {"c": 1}, "history": "it's/here.parquet"}
-
-
 def test_a_file_without_that_document():
     with pytest.raises(ValueError, match="no document 3"):
         source.read(FILE, 2, set())

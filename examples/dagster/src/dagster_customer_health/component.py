@@ -246,8 +246,6 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
         else:
             text = source.dump({name: value for name in sorted(_SERVICES) if (value := getattr(self, name)) is not None})
             base, name = str((file or context.path).parent.resolve() if file else context.path.resolve()), "component.yaml"
-        if self.calculate_trend and not self.history and not self.streams_back:
-            text = source.with_attribute(text, "history", self._output(None, base) or "")
         return source.Source(text, name, base, source.variables(text, root))
 
     def _validate(self, component: source.Source) -> tuple[str | None, Any]:
@@ -256,24 +254,25 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
         """
         sent = _message(component)
         overrides = [self._override(table, None, None) for table in self.connected]
+        history = self._history(component, None)
         config_hash = None
         try:
             with self._resource(None).connect(self._allow(component)) as client:
                 try:
-                    answer = client.validate(sent, overrides)
+                    answer = client.validate(sent, overrides, history)
                 except ServiceError as error:
                     if error.reason != "INVALID_INPUT":
                         raise
                     # A table that cannot be read now may be another when it runs; the settings do not hang on it.
                     nowhere = [component_pb2.InputOverride(input=table.number, path=table.nowhere) for table in self.connected]
-                    answer = client.validate(sent, nowhere)
+                    answer = client.validate(sent, nowhere, history)
                 if not answer.valid:
                     told = "\n".join(_problem(problem) for problem in answer.problems)
                     raise CustomerHealthScoreError(f"the component is not valid\n{told}")
                 for warning in answer.warnings:
                     _log.debug("%s: %s", component.file, warning)
                 config_hash = answer.config_hash
-                return config_hash, client.describe(sent, overrides) if answer.inputs_checked else None
+                return config_hash, client.describe(sent, overrides, history) if answer.inputs_checked else None
         except ServiceError as error:
             if error.reason == "UNAVAILABLE":
                 # A code location that does not load because a server is down would be worse.
@@ -402,9 +401,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
                 request.as_of.FromDatetime(part.as_of)
             if part.days and self.partition_window == "partition":
                 request.analysis_period_days = part.days
-        if self.calculate_trend and not self.history and not self.streams_back:
-            before = (part.previous or f"{part.path}.before") if part and part.window else place
-            request.history = self._output(before, component.base_dir, component.variables) or ""
+        request.history = self._history(component, part) or ""
         return request
 
     def _events(
@@ -537,6 +534,17 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
             return paths.partition_of(given, place)
         return paths.table(self.data_dir, self.key.path, place) if self.data_dir else None
 
+    def _history(self, component: source.Source, part: partitions.Slice | None) -> str | None:
+        """Path of the scores that the trend starts from: those of the partition before, or of the run before; none where
+        there is no trend, or the YAML says it.
+        """
+        if not self.calculate_trend or self.history:
+            return None
+        place = part.path if part else None
+        if part and part.window:
+            place = part.previous or f"{part.path}.before"
+        return self._output(place, component.base_dir, component.variables)
+
     def _fan_out_path(self, name: str, place: str | None, variables: Mapping[str, str]) -> str | None:
         given = self.fan_out.get(name)
         if isinstance(given, str) and given.lower() != "true":
@@ -573,7 +581,8 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
     def _has(self, client: Any, component: Any, context: Any, part: Any, table: _Input, tables: Any, column: str, predicate: str) -> bool:
         if table.number in tables:
             return column in tables[table.number].column_names
-        answer = client.validate(_message(component), [self._override(table, context, part, predicate)])
+        overrides = [self._override(table, context, part, predicate)]
+        answer = client.validate(_message(component), overrides, self._history(component, part))
         return not any(problem.path == f"inputs.{table.name}.where" for problem in answer.problems)
 
     def _allow(self, component: source.Source, create: bool = False) -> list[str]:

@@ -72,15 +72,21 @@ class HealthScoreClient:
         return self._plain(self._stub.MaterializeSync, request, self._timeout)
 
     def validate(
-        self, component: component_pb2.ComponentSource, inputs: Sequence[component_pb2.InputOverride] = ()
+        self,
+        component: component_pb2.ComponentSource,
+        inputs: Sequence[component_pb2.InputOverride] = (),
+        history: str | None = None,
     ) -> inspect_pb2.ValidateComponentResponse:
-        request = inspect_pb2.ValidateComponentRequest(component=component, inputs=inputs)
+        request = inspect_pb2.ValidateComponentRequest(component=component, inputs=inputs, history=history or "")
         return self._plain(self._stub.ValidateComponent, request, 60)
 
     def describe(
-        self, component: component_pb2.ComponentSource, inputs: Sequence[component_pb2.InputOverride] = ()
+        self,
+        component: component_pb2.ComponentSource,
+        inputs: Sequence[component_pb2.InputOverride] = (),
+        history: str | None = None,
     ) -> inspect_pb2.DescribeComponentResponse:
-        request = inspect_pb2.DescribeComponentRequest(component=component, inputs=inputs)
+        request = inspect_pb2.DescribeComponentRequest(component=component, inputs=inputs, history=history or "")
         return self._plain(self._stub.DescribeComponent, request, 60)
 
     def explain(self, request: inspect_pb2.ExplainCustomerRequest) -> inspect_pb2.ExplainCustomerResponse:

@@ -48,21 +48,6 @@ def read(text: str, index: int, left_out: Collection[str]) -> str:
     return kept
 
 
-def with_attribute(text: str, key: str, value: str) -> str:
-    """The text with one more attribute behind all others."""
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    attributes = _attributes(root) if root is not None else None
-    entry = f"{key}: {_quoted(value)}"
-    if attributes is None or not attributes.value:
-        return text
-    if attributes.flow_style:
-        at = attributes.end_mark.index - 1
-        return f"{text[:at]}, {entry}{text[at:]}"
-    first, at = attributes.value[0][0].start_mark, attributes.value[-1][1].end_mark.index
-    before = text[:at].rstrip()
-    return f"{before}\n{' ' * first.column}{entry}\n{text[at:]}"
-
-
 def dump(attributes: Mapping[str, Any]) -> str:
     """The YAML of a component that was made in Python and stands in no file."""
     return yaml.safe_dump({"attributes": dict(attributes)}, sort_keys=False, allow_unicode=True)
@@ -120,10 +105,6 @@ def _attributes(root: yaml.Node) -> yaml.MappingNode | None:
 def _blank(text: str, start: int, end: int) -> str:
     blanks = "".join(character if character in "\r\n" else " " for character in text[start:end])
     return text[:start] + blanks + text[end:]
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _until_glob(parts: tuple[str, ...]) -> list[str]:

@@ -27,7 +27,7 @@ from . import report_pb2 as customer__health_dot_v1_dot_report__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n customer_health/v1/inspect.proto\x12\x12\x63ustomer_health.v1\x1a\"customer_health/v1/component.proto\x1a\x1f\x63ustomer_health/v1/report.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x01\n\x18ValidateComponentRequest\x12\x36\n\tcomponent\x18\x01 \x01(\x0b\x32#.customer_health.v1.ComponentSource\x12\x31\n\x06inputs\x18\x02 \x03(\x0b\x32!.customer_health.v1.InputOverride\"\xb6\x01\n\x19ValidateComponentResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\x12\x36\n\x08problems\x18\x02 \x03(\x0b\x32$.customer_health.v1.ComponentProblem\x12\x10\n\x08warnings\x18\x03 \x03(\t\x12\x16\n\x0einputs_checked\x18\x04 \x01(\x08\x12\x13\n\x0binputs_note\x18\x05 \x01(\t\x12\x13\n\x0b\x63onfig_hash\x18\x06 \x01(\t\"y\n\x10\x43omponentProblem\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\x0e\n\x06\x63olumn\x18\x03 \x01(\r\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x11\n\x04hint\x18\x06 \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_hint\"\x85\x01\n\x18\x44\x65scribeComponentRequest\x12\x36\n\tcomponent\x18\x01 \x01(\x0b\x32#.customer_health.v1.ComponentSource\x12\x31\n\x06inputs\x18\x02 \x03(\x0b\x32!.customer_health.v1.InputOverride\"\x9f\x04\n\x19\x44\x65scribeComponentResponse\x12(\n\x05\x61sset\x18\x01 \x01(\x0b\x32\x19.customer_health.v1.Asset\x12\x16\n\x0escorecard_name\x18\x02 \x01(\t\x12\x16\n\x0escorecard_hash\x18\x03 \x01(\t\x12\x0e\n\x06output\x18\x04 \x01(\t\x12\x31\n\x07\x63olumns\x18\x05 \x03(\x0b\x32 .customer_health.v1.ColumnReport\x12\x34\n\x06inputs\x18\x06 \x03(\x0b\x32$.customer_health.v1.InputDescription\x12<\n\ncomponents\x18\x07 \x03(\x0b\x32(.customer_health.v1.ComponentDescription\x12\x1c\n\x14\x61nalysis_period_days\x18\x08 \x01(\r\x12\x18\n\x10min_health_score\x18\t \x01(\x01\x12\x18\n\x10max_health_score\x18\n \x01(\x01\x12\x1c\n\x14\x63hurn_risk_threshold\x18\x0b \x01(\x01\x12\'\n\x1f\x65xpansion_opportunity_threshold\x18\x0c \x01(\x01\x12\x10\n\x08warnings\x18\r \x03(\t\x12\x31\n\x07outputs\x18\x0e \x03(\x0b\x32 .customer_health.v1.OutputReport\x12\x13\n\x0b\x63onfig_hash\x18\x0f \x01(\t\"\x8d\x01\n\x10InputDescription\x12(\n\x05input\x18\x01 \x01(\x0e\x32\x19.customer_health.v1.Input\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x34\n\x06\x66ields\x18\x04 \x03(\x0b\x32$.customer_health.v1.FieldDescription\"\x88\x01\n\x10\x46ieldDescription\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12\x11\n\tindicator\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12/\n\x06origin\x18\x04 \x01(\x0e\x32\x1f.customer_health.v1.FieldOrigin\x12\x0e\n\x06source\x18\x05 \x01(\t\"\xc3\x01\n\x14\x43omponentDescription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x01\x12\r\n\x05share\x18\x04 \x01(\x01\x12<\n\nindicators\x18\x05 \x03(\x0b\x32(.customer_health.v1.IndicatorDescription\x12\x30\n\x04\x63\x61ps\x18\x06 \x03(\x0b\x32\".customer_health.v1.CapDescription\"\xa0\x01\n\x14IndicatorDescription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\x05input\x18\x02 \x01(\x0e\x32\x19.customer_health.v1.Input\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0f\n\x07\x61liases\x18\x04 \x03(\t\x12\x0e\n\x06weight\x18\x05 \x01(\x01\x12\r\n\x05scale\x18\x06 \x01(\t\x12\x11\n\taggregate\x18\x07 \x01(\t\"/\n\x0e\x43\x61pDescription\x12\x0c\n\x04when\x18\x01 \x01(\t\x12\x0f\n\x07\x61t_most\x18\x02 \x01(\x01\"\xc3\x01\n\x16\x45xplainCustomerRequest\x12\x36\n\tcomponent\x18\x01 \x01(\x0b\x32#.customer_health.v1.ComponentSource\x12\x31\n\x06inputs\x18\x02 \x03(\x0b\x32!.customer_health.v1.InputOverride\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb0\x02\n\x17\x45xplainCustomerResponse\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x14\n\x0chealth_score\x18\x02 \x01(\x01\x12\x11\n\tunclipped\x18\x03 \x01(\x01\x12\x18\n\x10min_health_score\x18\x04 \x01(\x01\x12\x18\n\x10max_health_score\x18\x05 \x01(\x01\x12\x15\n\rrisk_category\x18\x06 \x01(\t\x12\x15\n\ris_churn_risk\x18\x07 \x01(\x08\x12 \n\x18is_expansion_opportunity\x18\x08 \x01(\x08\x12\x15\n\rdata_coverage\x18\t \x01(\x01\x12<\n\ncomponents\x18\n \x03(\x0b\x32(.customer_health.v1.ComponentExplanation\"\xa7\x02\n\x14\x43omponentExplanation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05score\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\ncounted_as\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x15\n\x08uncapped\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\r\n\x05share\x18\x05 \x01(\x01\x12\x14\n\x0c\x63ontribution\x18\x06 \x01(\x01\x12\x34\n\x08\x63\x61ps_hit\x18\x07 \x03(\x0b\x32\".customer_health.v1.CapDescription\x12<\n\nindicators\x18\x08 \x03(\x0b\x32(.customer_health.v1.IndicatorExplanationB\x08\n\x06_scoreB\r\n\x0b_counted_asB\x0b\n\t_uncapped\"\xcf\x01\n\x14IndicatorExplanation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\x05input\x18\x02 \x01(\x0e\x32\x19.customer_health.v1.Input\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x12\n\x05value\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\r\n\x05scale\x18\x05 \x01(\t\x12\x12\n\x05score\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x0e\n\x06weight\x18\x07 \x01(\x01\x12\x14\n\x0c\x63ontribution\x18\x08 \x01(\x01\x42\x08\n\x06_valueB\x08\n\x06_score\"\x17\n\x15ListScorecardsRequest\"R\n\x16ListScorecardsResponse\x12\x38\n\nscorecards\x18\x01 \x03(\x0b\x32$.customer_health.v1.ScorecardListing\"C\n\x10ScorecardListing\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n customer_health/v1/inspect.proto\x12\x12\x63ustomer_health.v1\x1a\"customer_health/v1/component.proto\x1a\x1f\x63ustomer_health/v1/report.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x01\n\x18ValidateComponentRequest\x12\x36\n\tcomponent\x18\x01 \x01(\x0b\x32#.customer_health.v1.ComponentSource\x12\x31\n\x06inputs\x18\x02 \x03(\x0b\x32!.customer_health.v1.InputOverride\x12\x0f\n\x07history\x18\x03 \x01(\t\"\xb6\x01\n\x19ValidateComponentResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\x12\x36\n\x08problems\x18\x02 \x03(\x0b\x32$.customer_health.v1.ComponentProblem\x12\x10\n\x08warnings\x18\x03 \x03(\t\x12\x16\n\x0einputs_checked\x18\x04 \x01(\x08\x12\x13\n\x0binputs_note\x18\x05 \x01(\t\x12\x13\n\x0b\x63onfig_hash\x18\x06 \x01(\t\"y\n\x10\x43omponentProblem\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\x0e\n\x06\x63olumn\x18\x03 \x01(\r\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x11\n\x04hint\x18\x06 \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_hint\"\x96\x01\n\x18\x44\x65scribeComponentRequest\x12\x36\n\tcomponent\x18\x01 \x01(\x0b\x32#.customer_health.v1.ComponentSource\x12\x31\n\x06inputs\x18\x02 \x03(\x0b\x32!.customer_health.v1.InputOverride\x12\x0f\n\x07history\x18\x03 \x01(\t\"\x9f\x04\n\x19\x44\x65scribeComponentResponse\x12(\n\x05\x61sset\x18\x01 \x01(\x0b\x32\x19.customer_health.v1.Asset\x12\x16\n\x0escorecard_name\x18\x02 \x01(\t\x12\x16\n\x0escorecard_hash\x18\x03 \x01(\t\x12\x0e\n\x06output\x18\x04 \x01(\t\x12\x31\n\x07\x63olumns\x18\x05 \x03(\x0b\x32 .customer_health.v1.ColumnReport\x12\x34\n\x06inputs\x18\x06 \x03(\x0b\x32$.customer_health.v1.InputDescription\x12<\n\ncomponents\x18\x07 \x03(\x0b\x32(.customer_health.v1.ComponentDescription\x12\x1c\n\x14\x61nalysis_period_days\x18\x08 \x01(\r\x12\x18\n\x10min_health_score\x18\t \x01(\x01\x12\x18\n\x10max_health_score\x18\n \x01(\x01\x12\x1c\n\x14\x63hurn_risk_threshold\x18\x0b \x01(\x01\x12\'\n\x1f\x65xpansion_opportunity_threshold\x18\x0c \x01(\x01\x12\x10\n\x08warnings\x18\r \x03(\t\x12\x31\n\x07outputs\x18\x0e \x03(\x0b\x32 .customer_health.v1.OutputReport\x12\x13\n\x0b\x63onfig_hash\x18\x0f \x01(\t\"\x8d\x01\n\x10InputDescription\x12(\n\x05input\x18\x01 \x01(\x0e\x32\x19.customer_health.v1.Input\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x34\n\x06\x66ields\x18\x04 \x03(\x0b\x32$.customer_health.v1.FieldDescription\"\x88\x01\n\x10\x46ieldDescription\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12\x11\n\tindicator\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12/\n\x06origin\x18\x04 \x01(\x0e\x32\x1f.customer_health.v1.FieldOrigin\x12\x0e\n\x06source\x18\x05 \x01(\t\"\xc3\x01\n\x14\x43omponentDescription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x01\x12\r\n\x05share\x18\x04 \x01(\x01\x12<\n\nindicators\x18\x05 \x03(\x0b\x32(.customer_health.v1.IndicatorDescription\x12\x30\n\x04\x63\x61ps\x18\x06 \x03(\x0b\x32\".customer_health.v1.CapDescription\"\xa0\x01\n\x14IndicatorDescription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\x05input\x18\x02 \x01(\x0e\x32\x19.customer_health.v1.Input\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0f\n\x07\x61liases\x18\x04 \x03(\t\x12\x0e\n\x06weight\x18\x05 \x01(\x01\x12\r\n\x05scale\x18\x06 \x01(\t\x12\x11\n\taggregate\x18\x07 \x01(\t\"/\n\x0e\x43\x61pDescription\x12\x0c\n\x04when\x18\x01 \x01(\t\x12\x0f\n\x07\x61t_most\x18\x02 \x01(\x01\"\xd4\x01\n\x16\x45xplainCustomerRequest\x12\x36\n\tcomponent\x18\x01 \x01(\x0b\x32#.customer_health.v1.ComponentSource\x12\x31\n\x06inputs\x18\x02 \x03(\x0b\x32!.customer_health.v1.InputOverride\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07history\x18\x05 \x01(\t\"\xb0\x02\n\x17\x45xplainCustomerResponse\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x14\n\x0chealth_score\x18\x02 \x01(\x01\x12\x11\n\tunclipped\x18\x03 \x01(\x01\x12\x18\n\x10min_health_score\x18\x04 \x01(\x01\x12\x18\n\x10max_health_score\x18\x05 \x01(\x01\x12\x15\n\rrisk_category\x18\x06 \x01(\t\x12\x15\n\ris_churn_risk\x18\x07 \x01(\x08\x12 \n\x18is_expansion_opportunity\x18\x08 \x01(\x08\x12\x15\n\rdata_coverage\x18\t \x01(\x01\x12<\n\ncomponents\x18\n \x03(\x0b\x32(.customer_health.v1.ComponentExplanation\"\xa7\x02\n\x14\x43omponentExplanation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05score\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\ncounted_as\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x15\n\x08uncapped\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\r\n\x05share\x18\x05 \x01(\x01\x12\x14\n\x0c\x63ontribution\x18\x06 \x01(\x01\x12\x34\n\x08\x63\x61ps_hit\x18\x07 \x03(\x0b\x32\".customer_health.v1.CapDescription\x12<\n\nindicators\x18\x08 \x03(\x0b\x32(.customer_health.v1.IndicatorExplanationB\x08\n\x06_scoreB\r\n\x0b_counted_asB\x0b\n\t_uncapped\"\xcf\x01\n\x14IndicatorExplanation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\x05input\x18\x02 \x01(\x0e\x32\x19.customer_health.v1.Input\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x12\n\x05value\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\r\n\x05scale\x18\x05 \x01(\t\x12\x12\n\x05score\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x0e\n\x06weight\x18\x07 \x01(\x01\x12\x14\n\x0c\x63ontribution\x18\x08 \x01(\x01\x42\x08\n\x06_valueB\x08\n\x06_score\"\x17\n\x15ListScorecardsRequest\"R\n\x16ListScorecardsResponse\x12\x38\n\nscorecards\x18\x01 \x03(\x0b\x32$.customer_health.v1.ScorecardListing\"C\n\x10ScorecardListing\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,37 +35,37 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'customer_health.v1.inspect_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_VALIDATECOMPONENTREQUEST']._serialized_start=159
-  _globals['_VALIDATECOMPONENTREQUEST']._serialized_end=292
-  _globals['_VALIDATECOMPONENTRESPONSE']._serialized_start=295
-  _globals['_VALIDATECOMPONENTRESPONSE']._serialized_end=477
-  _globals['_COMPONENTPROBLEM']._serialized_start=479
-  _globals['_COMPONENTPROBLEM']._serialized_end=600
-  _globals['_DESCRIBECOMPONENTREQUEST']._serialized_start=603
-  _globals['_DESCRIBECOMPONENTREQUEST']._serialized_end=736
-  _globals['_DESCRIBECOMPONENTRESPONSE']._serialized_start=739
-  _globals['_DESCRIBECOMPONENTRESPONSE']._serialized_end=1282
-  _globals['_INPUTDESCRIPTION']._serialized_start=1285
-  _globals['_INPUTDESCRIPTION']._serialized_end=1426
-  _globals['_FIELDDESCRIPTION']._serialized_start=1429
-  _globals['_FIELDDESCRIPTION']._serialized_end=1565
-  _globals['_COMPONENTDESCRIPTION']._serialized_start=1568
-  _globals['_COMPONENTDESCRIPTION']._serialized_end=1763
-  _globals['_INDICATORDESCRIPTION']._serialized_start=1766
-  _globals['_INDICATORDESCRIPTION']._serialized_end=1926
-  _globals['_CAPDESCRIPTION']._serialized_start=1928
-  _globals['_CAPDESCRIPTION']._serialized_end=1975
-  _globals['_EXPLAINCUSTOMERREQUEST']._serialized_start=1978
-  _globals['_EXPLAINCUSTOMERREQUEST']._serialized_end=2173
-  _globals['_EXPLAINCUSTOMERRESPONSE']._serialized_start=2176
-  _globals['_EXPLAINCUSTOMERRESPONSE']._serialized_end=2480
-  _globals['_COMPONENTEXPLANATION']._serialized_start=2483
-  _globals['_COMPONENTEXPLANATION']._serialized_end=2778
-  _globals['_INDICATOREXPLANATION']._serialized_start=2781
-  _globals['_INDICATOREXPLANATION']._serialized_end=2988
-  _globals['_LISTSCORECARDSREQUEST']._serialized_start=2990
-  _globals['_LISTSCORECARDSREQUEST']._serialized_end=3013
-  _globals['_LISTSCORECARDSRESPONSE']._serialized_start=3015
-  _globals['_LISTSCORECARDSRESPONSE']._serialized_end=3097
-  _globals['_SCORECARDLISTING']._serialized_start=3099
-  _globals['_SCORECARDLISTING']._serialized_end=3166
+  _globals['_VALIDATECOMPONENTREQUEST']._serialized_end=309
+  _globals['_VALIDATECOMPONENTRESPONSE']._serialized_start=312
+  _globals['_VALIDATECOMPONENTRESPONSE']._serialized_end=494
+  _globals['_COMPONENTPROBLEM']._serialized_start=496
+  _globals['_COMPONENTPROBLEM']._serialized_end=617
+  _globals['_DESCRIBECOMPONENTREQUEST']._serialized_start=620
+  _globals['_DESCRIBECOMPONENTREQUEST']._serialized_end=770
+  _globals['_DESCRIBECOMPONENTRESPONSE']._serialized_start=773
+  _globals['_DESCRIBECOMPONENTRESPONSE']._serialized_end=1316
+  _globals['_INPUTDESCRIPTION']._serialized_start=1319
+  _globals['_INPUTDESCRIPTION']._serialized_end=1460
+  _globals['_FIELDDESCRIPTION']._serialized_start=1463
+  _globals['_FIELDDESCRIPTION']._serialized_end=1599
+  _globals['_COMPONENTDESCRIPTION']._serialized_start=1602
+  _globals['_COMPONENTDESCRIPTION']._serialized_end=1797
+  _globals['_INDICATORDESCRIPTION']._serialized_start=1800
+  _globals['_INDICATORDESCRIPTION']._serialized_end=1960
+  _globals['_CAPDESCRIPTION']._serialized_start=1962
+  _globals['_CAPDESCRIPTION']._serialized_end=2009
+  _globals['_EXPLAINCUSTOMERREQUEST']._serialized_start=2012
+  _globals['_EXPLAINCUSTOMERREQUEST']._serialized_end=2224
+  _globals['_EXPLAINCUSTOMERRESPONSE']._serialized_start=2227
+  _globals['_EXPLAINCUSTOMERRESPONSE']._serialized_end=2531
+  _globals['_COMPONENTEXPLANATION']._serialized_start=2534
+  _globals['_COMPONENTEXPLANATION']._serialized_end=2829
+  _globals['_INDICATOREXPLANATION']._serialized_start=2832
+  _globals['_INDICATOREXPLANATION']._serialized_end=3039
+  _globals['_LISTSCORECARDSREQUEST']._serialized_start=3041
+  _globals['_LISTSCORECARDSREQUEST']._serialized_end=3064
+  _globals['_LISTSCORECARDSRESPONSE']._serialized_start=3066
+  _globals['_LISTSCORECARDSRESPONSE']._serialized_end=3148
+  _globals['_SCORECARDLISTING']._serialized_start=3150
+  _globals['_SCORECARDLISTING']._serialized_end=3217
 # @@protoc_insertion_point(module_scope)

@@ -9,12 +9,14 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ValidateComponentRequest(_message.Message):
-    __slots__ = ("component", "inputs")
+    __slots__ = ("component", "inputs", "history")
     COMPONENT_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     component: _component_pb2.ComponentSource
     inputs: _containers.RepeatedCompositeFieldContainer[_component_pb2.InputOverride]
-    def __init__(self, component: _Optional[_Union[_component_pb2.ComponentSource, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[_component_pb2.InputOverride, _Mapping]]] = ...) -> None: ...
+    history: str
+    def __init__(self, component: _Optional[_Union[_component_pb2.ComponentSource, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[_component_pb2.InputOverride, _Mapping]]] = ..., history: _Optional[str] = ...) -> None: ...
 
 class ValidateComponentResponse(_message.Message):
     __slots__ = ("valid", "problems", "warnings", "inputs_checked", "inputs_note", "config_hash")
@@ -49,12 +51,14 @@ class ComponentProblem(_message.Message):
     def __init__(self, file: _Optional[str] = ..., line: _Optional[int] = ..., column: _Optional[int] = ..., path: _Optional[str] = ..., message: _Optional[str] = ..., hint: _Optional[str] = ...) -> None: ...
 
 class DescribeComponentRequest(_message.Message):
-    __slots__ = ("component", "inputs")
+    __slots__ = ("component", "inputs", "history")
     COMPONENT_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     component: _component_pb2.ComponentSource
     inputs: _containers.RepeatedCompositeFieldContainer[_component_pb2.InputOverride]
-    def __init__(self, component: _Optional[_Union[_component_pb2.ComponentSource, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[_component_pb2.InputOverride, _Mapping]]] = ...) -> None: ...
+    history: str
+    def __init__(self, component: _Optional[_Union[_component_pb2.ComponentSource, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[_component_pb2.InputOverride, _Mapping]]] = ..., history: _Optional[str] = ...) -> None: ...
 
 class DescribeComponentResponse(_message.Message):
     __slots__ = ("asset", "scorecard_name", "scorecard_hash", "output", "columns", "inputs", "components", "analysis_period_days", "min_health_score", "max_health_score", "churn_risk_threshold", "expansion_opportunity_threshold", "warnings", "outputs", "config_hash")
@@ -159,16 +163,18 @@ class CapDescription(_message.Message):
     def __init__(self, when: _Optional[str] = ..., at_most: _Optional[float] = ...) -> None: ...
 
 class ExplainCustomerRequest(_message.Message):
-    __slots__ = ("component", "inputs", "customer_id", "as_of")
+    __slots__ = ("component", "inputs", "customer_id", "as_of", "history")
     COMPONENT_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
     AS_OF_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     component: _component_pb2.ComponentSource
     inputs: _containers.RepeatedCompositeFieldContainer[_component_pb2.InputOverride]
     customer_id: str
     as_of: _timestamp_pb2.Timestamp
-    def __init__(self, component: _Optional[_Union[_component_pb2.ComponentSource, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[_component_pb2.InputOverride, _Mapping]]] = ..., customer_id: _Optional[str] = ..., as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    history: str
+    def __init__(self, component: _Optional[_Union[_component_pb2.ComponentSource, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[_component_pb2.InputOverride, _Mapping]]] = ..., customer_id: _Optional[str] = ..., as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., history: _Optional[str] = ...) -> None: ...
 
 class ExplainCustomerResponse(_message.Message):
     __slots__ = ("customer_id", "health_score", "unclipped", "min_health_score", "max_health_score", "risk_category", "is_churn_risk", "is_expansion_opportunity", "data_coverage", "components")
