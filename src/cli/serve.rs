@@ -1,4 +1,4 @@
-//! `serve`: the gRPC server, until a signal ends it.
+//! `serve`: the gRPC server, until a signal or its parent's end ends it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +20,8 @@ use crate::service::{self, Limits, Metrics, ServerConfig};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Prints `listening on http://ADDRESS` on stdout once calls are accepted. SIGINT and SIGTERM end it: health says
-not-serving, new calls are refused, and running ones finish within the grace.
+not-serving, new calls are refused, and running ones finish within the grace. With --until-stdin-closes the end of
+standard input does the same, for programs that start a server of their own and must leave none behind.
 
 The server reads and writes files for whoever may call it: only below the folders of --allow, once `..` and links are
 followed. Object stores are closed until --allow names a prefix. On addresses that other machines can reach it wants TLS, and tokens or the callers' certificates, unless
@@ -59,6 +60,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SIZE", value_parser = args::memory)]
     max_upload: Option<usize>,
 
+    /// Stop as at SIGTERM when standard input ends, which it does when the process that holds its other end is gone,
+    /// however it ended
+    #[arg(long)]
+    until_stdin_closes: bool,
+
     /// Seconds that running calls get to finish when the server is asked to stop
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     grace: u64,
@@ -91,7 +97,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected a number from 1".to_owned())
 }
 
-/// Serves until a signal ends it.
+/// Serves until a signal, or the end of standard input where that was asked for, ends it.
 ///
 /// # Errors
 /// Where an address cannot be listened on, a file cannot be used, or the engine cannot be made.
@@ -150,10 +156,22 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     tokio::select! {
         outcome = &mut serving => return Ok(outcome?),
         signal = asked_to_stop() => signal?,
+        () = stdin_closed(), if args.until_stdin_closes => {}
     }
     tracing::info!("asked to stop");
     drop(stop);
     Ok(serving.await?)
+}
+
+/// Resolves when standard input ends; what comes before is thrown away.
+async fn stdin_closed() {
+    let (closed, ended) = oneshot::channel::<()>();
+    // A thread that nobody waits for: a read cannot be broken off, and would hold up the end of the runtime.
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        drop(closed);
+    });
+    drop(ended.await);
 }
 
 async fn listen(given: &str, addresses: impl ToSocketAddrs) -> Result<(TcpListener, SocketAddr), Failure> {

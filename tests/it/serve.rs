@@ -1,7 +1,8 @@
 //! `serve` as an operator starts it: where it listens, and where it reads and writes.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::support::{Folder, asking, block_on};
 
@@ -68,4 +69,37 @@ fn it_reads_and_writes_in_its_working_directory_only() {
     let refused = outcomes.1.unwrap_err();
     assert_eq!(refused.kind, customer_health::error::ErrorKind::Denied);
     assert!(refused.message.contains("serve --allow DIR"), "{refused}");
+}
+
+/// Whether it ends within that time, and well.
+fn ends_within(child: &mut Child, seconds: u64) -> bool {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(seconds) {
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "{status}");
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
+}
+
+#[test]
+fn it_ends_with_its_standard_input_where_it_is_asked_to() {
+    let folder = Folder::new();
+    let mut child =
+        serve(&folder, &["--listen", "127.0.0.1:0", "--until-stdin-closes"]).stdin(Stdio::piped()).spawn().unwrap();
+    let uri = listening(&mut child);
+    child.stdin.as_mut().unwrap().write_all(b"what is said here does not matter\n").unwrap();
+    let connects = || block_on(customer_health::client::Client::connect(&uri)).is_ok();
+    assert!(connects() && !ends_within(&mut child, 1), "it serves as long as its input is open");
+    drop(child.stdin.take());
+    assert!(ends_within(&mut child, 20), "it serves on without its input");
+    assert!(!connects());
+
+    let mut child = serve(&folder, &["--listen", "127.0.0.1:0"]).stdin(Stdio::null()).spawn().unwrap();
+    listening(&mut child);
+    assert!(!ends_within(&mut child, 1), "an input that is closed ends no server that was not asked to mind it");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

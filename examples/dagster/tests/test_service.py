@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from concurrent import futures
 from pathlib import Path
@@ -20,10 +21,15 @@ from dagster_customer_health import HealthScoreServiceResource, ServiceError
 from dagster_customer_health._proto import component_pb2
 
 
+def children_of(process: int) -> list[tuple[int, str]]:
+    """What a process has started: ids and command lines."""
+    lines = subprocess.run(["ps", "-ww", "--ppid", str(process), "-o", "pid=,args="], capture_output=True, text=True).stdout
+    return [(int(line.split()[0]), line) for line in lines.splitlines()]
+
+
 def children() -> list[str]:
     """Services that this process has started."""
-    lines = subprocess.run(["ps", "-ww", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True).stdout
-    return [line for line in lines.splitlines() if "customer-health" in line and " serve " in line]
+    return [line for _, line in children_of(os.getpid()) if "customer-health" in line and " serve " in line]
 
 
 def test_a_local_service_is_started_and_stopped(tmp_path):
@@ -31,6 +37,37 @@ def test_a_local_service_is_started_and_stopped(tmp_path):
         assert len(children()) == 1
         assert "default" in [card.name for card in client.scorecards().scorecards]
     assert not children()
+
+
+PARENT = """
+import subprocess, sys, time
+from dagster_customer_health import HealthScoreServiceResource
+
+with HealthScoreServiceResource().connect() as client:
+    client.scorecards()
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    print(child.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_local_service_ends_with_a_parent_that_is_killed():
+    """A worker that runs out of memory stops nothing behind it; not even its other children keep the service alive."""
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    other = int(parent.stdout.readline())
+    try:
+        (service,) = [pid for pid, line in children_of(parent.pid) if " serve " in line]
+        parent.kill()
+        parent.wait()
+        assert until(lambda: not runs(service), 20), "it serves on"
+    finally:
+        os.kill(other, signal.SIGKILL)
+
+
+def runs(process: int) -> bool:
+    """Whether a process runs; one that has ended and waits for its parent to look does not."""
+    line = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True).stdout.strip()
+    return bool(line) and not line.startswith("Z")
 
 
 def test_a_local_service_may_use_the_folders_it_was_given(tmp_path):

@@ -215,7 +215,8 @@ class _Local:
     """A service of one's own: a child process on a free port of the loopback interface."""
 
     def __init__(self, program: str, allow: Sequence[str], memory_limit: str | None):
-        self._command = [program, "serve", "--listen", "127.0.0.1:0"]
+        # Its standard input is a pipe that nobody else holds, so that it ends with this process even where that is killed.
+        self._command = [program, "serve", "--listen", "127.0.0.1:0", "--until-stdin-closes"]
         for folder in dict.fromkeys(str(Path(folder).resolve()) for folder in allow):
             if Path(folder).is_dir():
                 self._command += ["--allow", folder]
@@ -225,7 +226,7 @@ class _Local:
     def __enter__(self) -> "_Local":
         self._log = tempfile.TemporaryFile("w+", errors="replace")
         self._process = subprocess.Popen(
-            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log, text=True
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
         )
         return self
 
@@ -236,6 +237,7 @@ class _Local:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._process.stdin.close()  # type: ignore[union-attr]
         self._log.close()
 
     def address(self, timeout: float) -> str:
