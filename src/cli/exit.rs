@@ -31,6 +31,8 @@ pub const UNAVAILABLE: u8 = 9;
 pub const UNAUTHENTICATED: u8 = 10;
 /// The request is larger than the server takes. A retry does not help.
 pub const MESSAGE_TOO_LARGE: u8 = 11;
+/// The table is published, but a check of severity ERROR did not pass. A retry does not help until the data is another.
+pub const CHECKS_FAILED: u8 = 12;
 /// Interrupted by a signal; the output is as it was. A retry helps.
 pub const CANCELLED: u8 = 130;
 
@@ -49,6 +51,7 @@ Exit codes:
   9    the server or a store does not answer; try again
   10   the server does not know the caller: give it a token
   11   the request is larger than the server takes
+  12   the table is published, but a check of severity ERROR did not pass
   130  interrupted by a signal; the output is as it was";
 
 /// The exit code that tells a kind of failure.
@@ -159,7 +162,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_own_code_and_help_lists_it() {
-        let mut codes = vec![0, USAGE];
+        let mut codes = vec![0, USAGE, CHECKS_FAILED];
         for kind in ErrorKind::ALL {
             assert!(!codes.contains(&code(kind)), "{kind:?} shares a code");
             codes.push(code(kind));

@@ -16,7 +16,7 @@ use super::remote::RemoteArgs;
 use super::{asked_to_stop, block_on, print, summary};
 use crate::client::{self, Client, ClientOptions, Notice};
 use crate::error::ErrorKind;
-use crate::proto::{MaterializeRequest, MaterializeResult};
+use crate::proto::{CheckSeverity, MaterializeRequest, MaterializeResult};
 use crate::service::{self, ServerConfig, Tokens};
 
 /// Arguments of `materialize`.
@@ -67,7 +67,8 @@ pub struct MaterializeArgs {
     #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = args::tag)]
     tags: Vec<(String, String)>,
 
-    /// Read the published table once more and check it; a failed check is told, and changes no exit code
+    /// Read the published table once more and check it. Where a check of severity ERROR does not pass, the exit code is
+    /// 12 and the table stays; under Dagster Pipes it stays 0, for Dagster is told of the check
     #[arg(long)]
     checks: bool,
 
@@ -145,10 +146,27 @@ fn materialize(args: &MaterializeArgs, pipes: &mut Option<Pipes>) -> Result<(), 
         pipes.report(&result);
     }
     match args.format {
-        Format::Text if args.quiet => Ok(()),
-        Format::Text => print::stdout(&summary::text(&result)),
-        Format::Json => print::stdout(&json(&result)?),
+        Format::Text if args.quiet => {}
+        Format::Text => print::stdout(&summary::text(&result))?,
+        Format::Json => print::stdout(&json(&result)?)?,
     }
+    // A step of Dagster's that fails for a check would hide what Dagster itself makes of checks.
+    if pipes.is_some() { Ok(()) } else { checked(&result) }
+}
+
+/// Whether a script may go on with the table.
+fn checked(result: &MaterializeResult) -> Result<(), Failure> {
+    let checks = result.report.iter().flat_map(|report| &report.checks);
+    let failed = checks.filter(|check| !check.passed && check.severity() == CheckSeverity::Error);
+    let told: Vec<String> = failed.map(|check| format!("  {}: {}", check.name, check.description)).collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "the table is published, but did not pass its checks\n{}\nhint: do not use it before its inputs are looked at",
+        told.join("\n")
+    );
+    Err(Failure { code: exit::CHECKS_FAILED, message })
 }
 
 async fn call(

@@ -1,6 +1,7 @@
 //! Failures on the wire: codes, reasons, details, and the page that lists them.
 
 use std::fs;
+use std::process::Command;
 
 use customer_health::cli::exit;
 use customer_health::error::ErrorKind;
@@ -9,7 +10,7 @@ use customer_health::service::{self, DOMAIN};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use crate::support::{Folder, Running, asking, root, source};
+use crate::support::{Folder, Running, asking, batch, root, source, texts};
 
 #[tokio::test]
 async fn problems_come_as_field_violations_with_their_places() {
@@ -54,6 +55,34 @@ async fn another_writer_is_told_with_the_time_to_try_again() {
     assert_eq!(details.error_info().unwrap().reason, "OUTPUT_CONFLICT");
     assert!(details.retry_info().unwrap().retry_delay.is_some());
     running.stop().await;
+}
+
+#[test]
+fn checks_that_do_not_pass_have_an_exit_code_of_their_own() {
+    let folder = Folder::new();
+    folder.text("c.yaml", "inputs: {customer: c.parquet}\noutput: o.parquet\n");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_customer-health"));
+        let output =
+            command.current_dir(folder.path("")).args(["materialize", "c.yaml"]).args(arguments).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    // What is told of severity WARN, such as components without data, is no failure.
+    folder.parquet("c.parquet", &batch([("customer_id", texts(["a"]))]));
+    let (code, stdout, stderr) = run(&["--checks"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("neutral_share"), "{stdout}");
+
+    folder.parquet("c.parquet", &batch([("customer_id", texts(Vec::<&str>::new()))]));
+    assert_eq!(run(&[]).0, Some(0), "nobody asked for checks");
+    fs::remove_file(folder.path("o.parquet")).unwrap();
+    let (code, stdout, stderr) = run(&["--checks", "--format", "json"]);
+    assert_eq!(code, Some(i32::from(exit::CHECKS_FAILED)), "{stderr}");
+    assert!(stderr.contains("row_count_positive") && !stderr.contains("neutral_share"), "{stderr}");
+    let result: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(result["report"]["customers"], 0, "the result is told all the same");
+    assert!(folder.path("o.parquet").is_file(), "the table is published");
 }
 
 /// The table of `docs/errors.md`, from the code.

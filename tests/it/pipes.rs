@@ -92,6 +92,20 @@ fn a_materialization_is_reported_with_logs_checks_and_the_tables_beside_it() {
     assert!(report.contains("scored as of 2025-01-03T23:59:59.999999Z"), "{report}");
 }
 
+/// Dagster is told of the check, and a step that failed besides would take the materialization's place.
+#[test]
+fn a_check_that_does_not_pass_is_reported_and_fails_no_step() {
+    let folder = folder("asset_name: scores\noutput: out.parquet\ninputs: {customer: c.parquet}\n");
+    folder.parquet("c.parquet", &batch([("customer_id", texts(Vec::<&str>::new()))]));
+    let context = json!({"asset_keys": ["scores"], "extras": {"checks": ["row_count_positive"]}});
+    let (output, messages) = run(&folder, &context);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(of(&messages, "report_asset_materialization").len(), 1);
+    let checks = of(&messages, "report_asset_check");
+    assert_eq!((&checks[0]["check_name"], &checks[0]["passed"]), (&json!("row_count_positive"), &json!(false)));
+    assert_eq!(messages.last().unwrap(), &("closed".to_owned(), json!({})));
+}
+
 #[test]
 fn a_failure_closes_with_its_reason_and_reports_nothing() {
     let folder = folder("asset_nam: scores\n");
