@@ -129,10 +129,13 @@ pub async fn run(
     let service = CustomerHealthServiceServer::new(Handler::new(runs, catalog, room))
         .max_decoding_message_size(connections.max_message_size);
     report(&reporter, ServingStatus::Serving).await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()?;
+    let described = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    // Clients older than v1, such as grpcurl 1.8.6, ask by the old name only.
+    let (reflection, old_reflection) = (described().build_v1()?, described().build_v1alpha()?);
     let signal = async {
         shutdown.await;
         report(&reporter, ServingStatus::NotServing).await;
@@ -152,6 +155,7 @@ pub async fn run(
         // Whoever asks whether the server lives, such as kubelet, has no token.
         .add_service(health)
         .add_service(Guarded::new(reflection, tokens.clone()))
+        .add_service(Guarded::new(old_reflection, tokens.clone()))
         .add_service(Guarded::new(service, tokens))
         .serve_with_incoming_shutdown(accepted(listener, connections), signal);
     let mut serving = std::pin::pin!(serving);

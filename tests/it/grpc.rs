@@ -15,6 +15,7 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
+use tonic_reflection::pb::v1alpha;
 
 use crate::support::{Running, source};
 
@@ -58,6 +59,22 @@ async fn reflection_lists_the_services_and_gives_the_contract() {
     assert_eq!(names, [SERVICE, "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"]);
     let answer = reflect(running.channel().await, MessageRequest::FileContainingSymbol(SERVICE.to_owned())).await;
     assert!(matches!(answer.message_response, Some(MessageResponse::FileDescriptorResponse(_))), "{answer:?}");
+    running.stop().await;
+}
+
+/// Many clients in use know reflection by its name before v1 only.
+#[tokio::test]
+async fn reflection_answers_to_its_old_name_too() {
+    let running = Running::start().await;
+    let asked = v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(SERVICE.to_owned());
+    let request = v1alpha::ServerReflectionRequest { host: String::new(), message_request: Some(asked) };
+    let channel = running.channel().await;
+    let mut client = v1alpha::server_reflection_client::ServerReflectionClient::new(channel);
+    let mut answers = client.server_reflection_info(tokio_stream::iter([request])).await.unwrap().into_inner();
+    let answer = answers.next().await.unwrap().unwrap().message_response;
+    use v1alpha::server_reflection_response::MessageResponse as Answer;
+    assert!(matches!(answer, Some(Answer::FileDescriptorResponse(_))), "{answer:?}");
+    drop((answers, client));
     running.stop().await;
 }
 
