@@ -22,6 +22,9 @@ const MUCH_NEUTRAL: f64 = 0.5;
 /// How far the sum of the weights may be from 1: decimal fractions do not add up exactly.
 const WEIGHTS_TOLERANCE: f64 = 1e-6;
 
+/// Largest preview, in bytes of JSON: it travels in one message beside the report, whose reader takes 4 MiB by default.
+const MAX_PREVIEW: usize = 1 << 20;
+
 /// How bad it is when a check does not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
@@ -161,7 +164,7 @@ fn neutral(parts: &[ComponentReport], customers: u64) -> Check {
     Check { name: "neutral_share", passed: much.is_empty(), severity: Severity::Warn, description, facts }
 }
 
-/// The first rows of a table as a JSON array of objects.
+/// The first rows of a table as a JSON array of objects; fewer where they would take more than 1 MiB.
 ///
 /// # Errors
 /// Where it cannot be read.
@@ -171,8 +174,21 @@ pub async fn preview(table: &Table, rows: usize, state: &SessionState) -> Result
         .and_then(|plan| plan.limit(0, Some(rows))?.build())
         .map_err(internal)?;
     let batches = query::rows(state, &plan).await.map_err(internal)?;
-    let mut json = arrow::json::ArrayWriter::new(Vec::new());
-    let written = json.write_batches(&batches.iter().collect::<Vec<_>>()).and_then(|()| json.finish());
-    written.map_err(|error| internal(error.into()))?;
-    Ok(String::from_utf8_lossy(&json.into_inner()).into_owned())
+    let mut text = String::from("[");
+    // Row by row, so that no more is written than is kept.
+    for row in batches.iter().flat_map(|batch| (0..batch.num_rows()).map(|at| batch.slice(at, 1))) {
+        let mut json = arrow::json::LineDelimitedWriter::new(Vec::new());
+        json.write(&row).and_then(|()| json.finish()).map_err(|error| internal(error.into()))?;
+        let line = json.into_inner();
+        let object = String::from_utf8_lossy(line.trim_ascii_end());
+        if text.len() + object.len() + ",]".len() > MAX_PREVIEW {
+            break;
+        }
+        if text.len() > "[".len() {
+            text.push(',');
+        }
+        text.push_str(&object);
+    }
+    text.push(']');
+    Ok(text)
 }

@@ -104,7 +104,7 @@ pub struct RunRequest {
     pub tags: BTreeMap<String, String>,
     /// Whether to read the published table once more and check it.
     pub checks: bool,
-    /// Rows of the published table that the report shows.
+    /// Rows of the published table that the report shows; fewer where they would take more than 1 MiB as JSON.
     pub preview_rows: usize,
 }
 

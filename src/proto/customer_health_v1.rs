@@ -1069,7 +1069,7 @@ pub struct MaterializeRequest {
     /// Whether to read the published table once more and check it.
     #[prost(bool, tag = "11")]
     pub run_checks: bool,
-    /// Rows of the published table to send back for a look, up to 100.
+    /// Rows of the published table to send back for a look, up to 500; fewer where they would take more than 1 MiB as JSON.
     #[prost(uint32, tag = "12")]
     pub preview_rows: u32,
 }
@@ -1190,7 +1190,7 @@ pub struct MaterializeSyncRequest {
     /// Whether to read the published table once more and check it.
     #[prost(bool, tag = "11")]
     pub run_checks: bool,
-    /// Rows of the published table to send back for a look, up to 100.
+    /// Rows of the published table to send back for a look, up to 500; fewer where they would take more than 1 MiB as JSON.
     #[prost(uint32, tag = "12")]
     pub preview_rows: u32,
 }

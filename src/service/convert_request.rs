@@ -22,7 +22,7 @@ const MAX_TAGS: usize = 64;
 const MAX_TAG: usize = 1_000;
 
 /// Most rows of a preview.
-const MAX_PREVIEW: u32 = 100;
+const MAX_PREVIEW: u32 = 500;
 
 /// What is wrong with a request, before its component is looked at.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -302,7 +302,7 @@ mod tests {
         assert_eq!(wrong(|r| r.inputs[0].input = 0).field(), "inputs[0].input");
         assert_eq!(wrong(|r| r.partition_key = "a\nb".to_owned()), RequestError::PartitionKey);
         assert_eq!(wrong(|r| r.tags.extend([("a".to_owned(), "x".repeat(1_000))])), RequestError::Tags);
-        assert_eq!(wrong(|r| r.preview_rows = 101), RequestError::Preview(101));
+        assert_eq!(wrong(|r| r.preview_rows = 501), RequestError::Preview(501));
         let output =
             |table: proto::Table, path: &str| proto::OutputOverride { table: table.into(), path: path.to_owned() };
         let mut message = asked();

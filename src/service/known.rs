@@ -13,6 +13,9 @@ use super::runs::{Finished, Outcome};
 /// Most results that are kept.
 const MOST: usize = 256;
 
+/// Most bytes of previews that are kept with the results.
+const MOST_PREVIEWS: usize = 64 << 20;
+
 /// How long a result is kept.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
@@ -80,14 +83,20 @@ impl Known {
             State::Works(..) => true,
             State::Done(_, at) => now.saturating_duration_since(at) < LONGEST,
         });
-        let mut done: Vec<(Instant, String)> = self
-            .entries
-            .iter()
-            .filter_map(|(id, entry)| if let State::Done(_, at) = entry.state { Some((at, id.clone())) } else { None })
-            .collect();
-        if let Some(more) = done.len().checked_sub(MOST).filter(|more| *more > 0) {
-            done.sort_unstable();
-            done.iter().take(more).for_each(|(_, id)| drop(self.entries.remove(id)));
+        let of = |(id, entry): (&String, &Entry)| match &entry.state {
+            State::Works(..) => None,
+            State::Done(finished, at) => {
+                Some((*at, id.clone(), finished.report.preview.as_ref().map_or(0, String::len)))
+            }
+        };
+        let mut done: Vec<(Instant, String, usize)> = self.entries.iter().filter_map(of).collect();
+        done.sort_unstable_by(|one, other| other.cmp(one));
+        let mut previews = 0;
+        for (newer, (_, id, preview)) in done.into_iter().enumerate() {
+            previews += preview;
+            if newer >= MOST || previews > MOST_PREVIEWS {
+                self.entries.remove(&id);
+            }
         }
     }
 }
@@ -164,6 +173,20 @@ mod tests {
         assert!(known.get("2").is_some());
         known.forget_old(start + LONGEST + Duration::from_secs(2));
         assert!(known.get("2").is_none() && known.get("3").is_some());
+    }
+
+    #[test]
+    fn large_previews_make_room_for_newer_ones() {
+        let (mut known, start) = (Known::default(), Instant::now());
+        let large = || {
+            let mut finished = finished();
+            Arc::get_mut(&mut finished).unwrap().report.preview = Some("x".repeat(MOST_PREVIEWS / 2));
+            finished
+        };
+        for (at, finished) in [large(), finished(), large(), large()].into_iter().enumerate() {
+            run(&mut known, &at.to_string(), Some(finished), start + Duration::from_secs(at as u64));
+        }
+        assert!(known.get("0").is_none() && known.get("2").is_some() && known.get("3").is_some());
     }
 
     #[test]

@@ -262,3 +262,27 @@ async fn the_trend_may_read_another_runs_scores() {
     drop(client);
     running.stop().await;
 }
+
+#[tokio::test]
+async fn a_preview_is_bounded_in_rows_and_in_bytes() {
+    let (running, folder) = (Running::start().await, folder());
+    let mut client = running.client().await;
+    let mut shown = async |ids: Vec<String>| {
+        let logins: Vec<i64> = (0..).take(ids.len()).collect();
+        folder.parquet(
+            "c.parquet",
+            &batch([("customer_id", texts(ids.iter().map(String::as_str))), ("login_frequency", ints(logins))]),
+        );
+        let request = MaterializeRequest { preview_rows: 500, ..asking(PLAIN, &folder) };
+        let text = run(&mut client, request).await.report.unwrap().preview_json;
+        let rows: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+        assert!(rows.iter().all(|row| row["health_score"].is_number()));
+        (rows.len(), text.len())
+    };
+    assert_eq!(shown((0..600).map(|number| number.to_string()).collect()).await.0, 500);
+    let (rows, bytes) = shown((0..600).map(|number| format!("{number:04000}")).collect()).await;
+    assert!((200..300).contains(&rows) && bytes <= 1 << 20, "{rows} rows, {bytes} bytes");
+    assert_eq!(shown(vec![]).await.0, 0);
+    drop(client);
+    running.stop().await;
+}
