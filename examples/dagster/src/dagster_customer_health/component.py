@@ -190,6 +190,12 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
             raise CustomerHealthScoreError(f"scoring_method: `{self.scoring_method}` is not supported, only `heuristic`")
         if self.partition_window not in ("period", "partition"):
             raise CustomerHealthScoreError(f"partition_window: `{self.partition_window}` is neither `period` nor `partition`")
+        columns = [self.partition_date_column, *(axis.column for axis in self.partition_dimensions or [] if axis.type == "hourly")]
+        if self.partition_window == "partition" and partitions.is_hourly(self.partitions_def) and not any(columns):
+            raise CustomerHealthScoreError(
+                "partition_window: an analysis period has whole days, and a partition is an hour: name the column that tells "
+                "its rows in `partition_date_column`"
+            )
         if self.fan_out and self.streams_back:
             raise CustomerHealthScoreError("fan_out: give `data_dir` or `output`, so that the tables have a place")
         component = self._source(context)
@@ -311,7 +317,13 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
                 return result
 
             return customer_health_scores
-        specs = [dg.AssetSpec(self.key, deps=list(dict.fromkeys([*upstream, *further])), description=self.description, **common)]
+        deps: list[Any] = list(dict.fromkeys([*upstream, *further]))
+        # The trend reads the partition before, so that a backfill has to go in the order of time. Dagster does not carry out
+        # backfills of several assets of one step where one of them says so.
+        if self.calculate_trend and not self.history and not self.fan_out_keys:
+            if before := partitions.previous_of(self.partitions_def):
+                deps.append(dg.AssetDep(self.key, partition_mapping=before))
+        specs = [dg.AssetSpec(self.key, deps=deps, description=self.description, **common)]
         for name, key in self.fan_out_keys.items():
             specs.append(dg.AssetSpec(key, deps=[self.key], description=_DESCRIPTIONS[name], **common))
         if self.io_manager_key:

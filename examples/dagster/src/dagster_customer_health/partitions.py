@@ -97,6 +97,30 @@ def _axis(kind: Any, start: Any, values: Any, dynamic_name: str | None, where: s
     raise dg.DagsterInvalidDefinitionError(f"{where}: `{kind}` is none of {', '.join(KINDS)}")
 
 
+def previous_of(partitions: dg.PartitionsDefinition | None) -> dg.PartitionMapping | None:
+    """How a partition depends on the one before it in time; none where there is none."""
+    before = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
+    if isinstance(partitions, TimeWindowPartitionsDefinition):
+        return before
+    if not isinstance(partitions, dg.MultiPartitionsDefinition):
+        return None
+    timed = [isinstance(axis.partitions_def, TimeWindowPartitionsDefinition) for axis in partitions.partitions_defs]
+    if sum(timed) != 1:
+        return None
+    mappings = {
+        axis.name: dg.DimensionPartitionMapping(axis.name, before if in_time else dg.IdentityPartitionMapping())
+        for axis, in_time in zip(partitions.partitions_defs, timed)
+    }
+    return dg.MultiPartitionMapping(mappings)
+
+
+def is_hourly(partitions: dg.PartitionsDefinition | None) -> bool:
+    """Whether partitions are shorter than the days that an analysis period is counted in."""
+    if isinstance(partitions, dg.MultiPartitionsDefinition):
+        return any(is_hourly(axis.partitions_def) for axis in partitions.partitions_defs)
+    return isinstance(partitions, dg.HourlyPartitionsDefinition)
+
+
 def slice_of(
     partitions: dg.PartitionsDefinition,
     key: str,
