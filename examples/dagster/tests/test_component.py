@@ -102,6 +102,14 @@ def test_checks_that_do_not_pass_are_told_and_hold_back_what_follows(project):
     assert not after  # an ERROR check blocks
 
 
+def test_a_preview_of_as_many_rows_as_the_community_component_shows(project):
+    write(customers(600), project.data / "customers.parquet")
+    result = project.attributes(
+        customer_data_asset_key="customers", include_preview_metadata=True, preview_rows=500
+    ).materialize()
+    assert metadata(result)["preview"].count("\n") == 501  # a line of names, one below it, and the rows
+
+
 def test_without_checks(project):
     write(customers(), project.data / "customers.parquet")
     result = project.attributes(customer_data_asset_key="customers", asset_checks=False).materialize()
@@ -237,6 +245,7 @@ def test_what_is_wrong_is_told_at_load_with_line_and_column(project):
         ({"partition_type": "dynamic"}, "dynamic_partition_name"),
         ({"partition_type": "yearly", "partition_start": "2025-01-01"}, "`yearly` is none of"),
         ({"partition_window": "all"}, "partition_window"),
+        ({"preview_rows": 501}, "preview_rows"),
         ({"retry_policy_max_retries": 1, "retry_policy_backoff": "random"}, "retry_policy_backoff"),
         ({"data_dir": None, "fan_out": {"churn_risk": True}}, "fan_out"),
     ],

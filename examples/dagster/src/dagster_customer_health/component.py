@@ -33,7 +33,7 @@ _DESCRIPTIONS = {
     "churn_risk": "The customers at churn risk, lowest score first.",
     "expansion": "The customers that are expansion opportunities, highest score first.",
 }
-_MOST_PREVIEW_ROWS = 100
+_MOST_PREVIEW_ROWS = 500
 
 # A value that the service reads and judges: it stays as it is written, templates and all, so that no rule stands twice.
 _Scored = Annotated[Any, dg.Resolver(lambda _, value: value, model_field_type=Any, inject_before_resolve=False)]
@@ -190,6 +190,8 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
             raise CustomerHealthScoreError(f"scoring_method: `{self.scoring_method}` is not supported, only `heuristic`")
         if self.partition_window not in ("period", "partition"):
             raise CustomerHealthScoreError(f"partition_window: `{self.partition_window}` is neither `period` nor `partition`")
+        if not 1 <= self.preview_rows <= _MOST_PREVIEW_ROWS:
+            raise CustomerHealthScoreError(f"preview_rows: {self.preview_rows} is not between 1 and {_MOST_PREVIEW_ROWS}")
         columns = [self.partition_date_column, *(axis.column for axis in self.partition_dimensions or [] if axis.type == "hourly")]
         if self.partition_window == "partition" and partitions.is_hourly(self.partitions_def) and not any(columns):
             raise CustomerHealthScoreError(
@@ -394,7 +396,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
                 "dagster/asset_key": self.key.to_user_string(),
             },
             run_checks=self.asset_checks and not self.streams_back,
-            preview_rows=min(self.preview_rows, _MOST_PREVIEW_ROWS) if self.include_preview_metadata else 0,
+            preview_rows=self.preview_rows if self.include_preview_metadata else 0,
         )
         if tables:
             request.run_id += f"/{context.retry_number}"[: 200 - len(request.run_id.encode())]
