@@ -25,6 +25,7 @@ mod footer;
 mod ipc;
 mod limits;
 mod lineage;
+mod pages;
 mod parquet_vet;
 mod population;
 mod prepare;

@@ -1,28 +1,23 @@
 //! Parquet files from strangers: what they say of their own size is held against the file and limits before it is believed.
 //!
 //! A reader makes room for what a footer or a page promises, and some kilobytes of zstd unpack to gigabytes. So the footer
-//! is walked over first, then, where the file is local, the head of each page.
+//! is walked over first, then the head of each page: see `pages`.
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream;
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
-use parquet::basic::Compression;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::EngineError;
 use super::limits::InputLimits;
+use super::pages::{self, Arriving, MAX_PAGE, place};
 use super::thrift::{Fault, Item, walk};
-
-/// Most bytes of a page once unpacked: writers aim at 1 MiB, and some put a whole column into one.
-const MAX_PAGE: i64 = 512 << 20;
 
 /// Most bytes of a footer.
 const MAX_FOOTER: u64 = 64 << 20;
@@ -38,9 +33,6 @@ const TAIL: u64 = 8;
 
 /// What a file ends with.
 const MAGIC: &[u8] = b"PAR1";
-
-/// Bytes read for a page's head at first, and at most; statistics make it long.
-const HEAD: [usize; 3] = [256, 16 << 10, 1 << 20];
 
 /// Files that are looked at beside one another.
 const AT_ONCE: usize = 8;
@@ -65,6 +57,25 @@ pub enum ParquetFault {
     Store(#[from] object_store::Error),
 }
 
+impl ParquetFault {
+    /// The failure of an input that has such a file.
+    pub fn of_input(&self, role: &str, path: &str) -> EngineError {
+        let hint = "write the file anew with smaller pages or row groups; a file that a writer made by itself is never \
+                    like that";
+        let (role, path, reason, hint) = (role.to_owned(), path.to_owned(), self.to_string(), hint.to_owned());
+        EngineError::Unreadable { role, path, reason, hint, source: None }
+    }
+}
+
+/// Where the pages of a file are looked at.
+#[derive(Clone)]
+pub enum Pages {
+    /// On the disk, at once.
+    OnDisk,
+    /// As they arrive from the store of this name.
+    Arriving(Arc<Arriving>, String),
+}
+
 /// What a file says of itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Told {
@@ -84,12 +95,12 @@ pub async fn vet(
     (role, path): (&str, &str),
     store: &Arc<dyn ObjectStore>,
     objects: &[ObjectMeta],
-    local: bool,
+    pages: Pages,
     limits: &InputLimits,
 ) -> Result<(), EngineError> {
     let all = stream::iter(objects.to_vec()).map(|object| {
-        let store = store.clone();
-        async move { (file(store, &object, local).await, object) }
+        let (store, pages) = (store.clone(), pages.clone());
+        async move { (file(store, &object, pages).await, object) }
     });
     let mut all = std::pin::pin!(all.buffer_unordered(AT_ONCE));
     let mut sum = Told::default();
@@ -100,10 +111,7 @@ pub async fn vet(
             Err(ParquetFault::Io(_) | ParquetFault::Store(_)) => Told::default(),
             Err(fault) => {
                 let path = if objects.len() == 1 { path.to_owned() } else { object.location.to_string() };
-                let hint = "write the file anew with smaller pages or row groups; a file that a writer made by itself \
-                            is never like that";
-                let (reason, hint) = (fault.to_string(), hint.to_owned());
-                return Err(EngineError::Unreadable { role: role.to_owned(), path, reason, hint, source: None });
+                return Err(fault.of_input(role, &path));
             }
         };
         sum = Told { rows: sum.rows.saturating_add(told.rows), bytes: sum.bytes.saturating_add(told.bytes) };
@@ -113,7 +121,7 @@ pub async fn vet(
     Ok(())
 }
 
-async fn file(store: Arc<dyn ObjectStore>, object: &ObjectMeta, local: bool) -> Result<Told, ParquetFault> {
+async fn file(store: Arc<dyn ObjectStore>, object: &ObjectMeta, pages: Pages) -> Result<Told, ParquetFault> {
     let Some(end) = object.size.checked_sub(TAIL) else { return Ok(Told::default()) };
     let tail = store.get_range(&object.location, end..object.size).await?;
     let Some(length) = footer_length(&tail) else { return Ok(Told::default()) };
@@ -123,12 +131,15 @@ async fn file(store: Arc<dyn ObjectStore>, object: &ObjectMeta, local: bool) -> 
     // Some readers take one from the other without looking.
     let start = end.checked_sub(length).ok_or(ParquetFault::Footer("it would be longer than the file"))?;
     let bytes = store.get_range(&object.location, start..end).await?;
-    let (size, on_disk) = (object.size, local.then(|| LocalFileSystem::new().path_to_filesystem(&object.location)));
-    let on_disk: Option<PathBuf> = on_disk.transpose()?;
+    let object = object.clone();
     let work = tokio::task::spawn_blocking(move || {
-        let Some((told, metadata)) = footer(&bytes, size)? else { return Ok(Told::default()) };
-        if let Some(path) = on_disk {
-            pages(&File::open(path)?, &metadata)?;
+        let Some((told, metadata)) = footer(&bytes, object.size)? else { return Ok(Told::default()) };
+        match pages {
+            Pages::OnDisk => {
+                let path = LocalFileSystem::new().path_to_filesystem(&object.location)?;
+                pages::of_file(&File::open(path)?, &metadata)?;
+            }
+            Pages::Arriving(arriving, store) => arriving.watch(&store, &object.location, &metadata),
         }
         Ok(told)
     });
@@ -204,86 +215,16 @@ fn schema_depth(children: &[i64]) -> Result<(), ParquetFault> {
     Ok(())
 }
 
-/// Where a column's pages begin, and how many bytes they take.
-fn place(column: &ColumnChunkMetaData) -> Option<(u64, u64)> {
-    let data = u64::try_from(column.data_page_offset()).ok()?;
-    let start = match column.dictionary_page_offset() {
-        // Some writers say 0 where there is none, as readers know.
-        Some(offset) if offset != 0 => u64::try_from(offset).ok()?.min(data),
-        _ => data,
-    };
-    Some((start, u64::try_from(column.compressed_size()).ok()?))
-}
-
-/// Looks at the heads of all pages that are packed.
-fn pages(file: &File, metadata: &ParquetMetaData) -> Result<(), ParquetFault> {
-    let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
-    for column in columns.filter(|column| column.compression() != Compression::UNCOMPRESSED) {
-        let Some((mut at, length)) = place(column) else { continue };
-        let end = at.saturating_add(length);
-        while at < end {
-            // A head that makes no sense is where the reader stops too, and says so.
-            let Some(head) = page_head(file, at, end)? else { break };
-            if head.unpacked > MAX_PAGE {
-                return Err(ParquetFault::Page(column.column_path().string(), head.unpacked));
-            }
-            let Some(packed) = u64::try_from(head.packed).ok() else { break };
-            at = at.saturating_add(head.length).saturating_add(packed);
-        }
-    }
-    Ok(())
-}
-
-struct Head {
-    length: u64,
-    unpacked: i64,
-    packed: i64,
-}
-
-fn page_head(file: &File, at: u64, end: u64) -> io::Result<Option<Head>> {
-    let mut buffer = Vec::new();
-    for most in HEAD {
-        let room = usize::try_from(end - at).unwrap_or(usize::MAX).min(most);
-        buffer.resize(room, 0);
-        let read = read_at_most(file, &mut buffer, at)?;
-        let (mut unpacked, mut packed) = (0, 0);
-        let walked = walk(&buffer[..read], &mut |path, item| match (path, item) {
-            ([2], Item::Int(bytes)) => unpacked = bytes,
-            ([3], Item::Int(bytes)) => packed = bytes,
-            _ => {}
-        });
-        match walked {
-            Ok(length) => return Ok(Some(Head { length: length as u64, unpacked, packed })),
-            Err(Fault::Cut) if room == most => {}
-            Err(_) => break,
-        }
-    }
-    Ok(None)
-}
-
-fn read_at_most(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut read = 0;
-    while read < buffer.len() {
-        match file.read_at(&mut buffer[read..], at + read as u64)? {
-            0 => break,
-            more => read += more,
-        }
-    }
-    Ok(read)
-}
-
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
+pub mod tests {
     use arrow::array::{ArrayRef, RecordBatch, StringArray};
     use parquet::arrow::ArrowWriter;
-    use parquet::basic::ZstdLevel;
+    use parquet::basic::{Compression, ZstdLevel};
     use parquet::file::properties::WriterProperties;
 
     use super::*;
 
-    fn packed() -> Vec<u8> {
+    pub fn packed_file() -> Vec<u8> {
         let texts: ArrayRef = Arc::new(StringArray::from_iter_values(["x".repeat(200_000)]));
         let batch = RecordBatch::try_from_iter([("id", texts)]).unwrap();
         let packed = Compression::ZSTD(ZstdLevel::default());
@@ -293,33 +234,17 @@ mod tests {
         writer.into_inner().unwrap()
     }
 
-    fn footer_of(bytes: &[u8]) -> &[u8] {
+    pub fn footer_of(bytes: &[u8]) -> &[u8] {
         let length = footer_length(&bytes[bytes.len() - 8..]).unwrap() as usize;
         &bytes[bytes.len() - 8 - length..bytes.len() - 8]
     }
 
     #[test]
     fn a_file_tells_its_rows_and_bytes() {
-        let bytes = packed();
-        let (told, metadata) = footer(footer_of(&bytes), bytes.len() as u64).unwrap().unwrap();
+        let bytes = packed_file();
+        let (told, _) = footer(footer_of(&bytes), bytes.len() as u64).unwrap().unwrap();
         assert!(told.rows == 1 && told.bytes > 200_000 && (bytes.len() as u64) < told.bytes / 10, "{told:?}");
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&bytes).unwrap();
-        pages(&file, &metadata).unwrap();
         assert!(matches!(footer(footer_of(&bytes), 10), Err(ParquetFault::Footer(_))), "columns outside of it");
-    }
-
-    #[test]
-    fn a_page_that_promises_too_much_is_refused() {
-        let mut bytes = packed();
-        let (_, metadata) = footer(footer_of(&bytes), bytes.len() as u64).unwrap().unwrap();
-        // In the head of the page: field 2, an i32 of 200,004 (the text behind its length), as a zigzag varint.
-        let size = [0x15, 0x88, 0xb5, 0x18];
-        let at = bytes.windows(4).position(|window| window == size).unwrap();
-        bytes.splice(at..at + 4, [0x15, 0xfe, 0xff, 0xff, 0xff, 0x0f]);
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&bytes).unwrap();
-        assert!(matches!(pages(&file, &metadata), Err(ParquetFault::Page(_, size)) if size == i64::from(i32::MAX)));
     }
 
     #[test]
@@ -334,7 +259,7 @@ mod tests {
 
     #[test]
     fn flipped_bits_and_cuts_of_a_footer_are_survived() {
-        let bytes = packed();
+        let bytes = packed_file();
         let whole = footer_of(&bytes);
         for at in 0..whole.len() {
             drop(footer(&whole[..at], bytes.len() as u64));

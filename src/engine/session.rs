@@ -12,6 +12,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::limits::{self, InputLimits};
+use super::pages::Arriving;
 use super::spill::Spilled;
 use super::store::{StoreOptions, Stores};
 use super::workspace::Workspace;
@@ -124,8 +125,8 @@ pub fn new(config: &EngineConfig, shared: &Shared) -> Result<SessionState, Engin
     // Joined inputs have hardly two rows with one key to bring together before they are spread over the partitions.
     session.options_mut().execution.skip_partial_aggregation_probe_rows_threshold = PROBED_ROWS;
     session = session.with_extension(shared.stores.clone());
-    session = session.with_extension(Arc::new(input_limits(config)));
-    // Indexes lead readers to other pages than those that `parquet_vet` looks at, and help no scan of whole columns.
+    session = session.with_extension(Arc::new(input_limits(config))).with_extension(Arc::<Arriving>::default());
+    // Indexes lead readers to other pages than those that `pages` looks at, and help no scan of whole columns.
     session.options_mut().execution.parquet.enable_page_index = false;
     session.options_mut().execution.parquet.bloom_filter_on_read = false;
     if let Some(roots) = &config.roots {

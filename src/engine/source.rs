@@ -20,10 +20,12 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use url::{Position, Url};
 
 use super::limits::InputLimits;
+use super::pages::Arriving;
+use super::parquet_vet::{self, Pages};
 use super::publish::Output;
 use super::store::Stores;
 use super::uri::{Protocol, Uri, is_uri};
-use super::{EngineError, Roots, parquet_vet, store_error};
+use super::{EngineError, Roots, store_error};
 use crate::component::{Format, nearest};
 use crate::plan::Table;
 use crate::plan::bind::KEY_ALIASES;
@@ -195,8 +197,13 @@ impl Source<'_> {
         if let Some(limits) = state.config().get_extension::<InputLimits>() {
             limits.admit_bytes(self.role, self.path, bytes)?;
             if self.format == Format::Parquet {
-                let local = at.scheme() == "file";
-                parquet_vet::vet((self.role, self.path), &store, &files, local, &limits).await?;
+                let pages = match state.config().get_extension::<Arriving>() {
+                    Some(arriving) if at.scheme() != "file" => {
+                        Pages::Arriving(arriving, url.object_store().as_str().to_owned())
+                    }
+                    _ => Pages::OnDisk,
+                };
+                parquet_vet::vet((self.role, self.path), &store, &files, pages, &limits).await?;
             }
         }
         let options = ListingOptions::new(self.file_format(state)).with_file_extension(ending.clone());

@@ -3,23 +3,28 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::Timelike;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta,
+    ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, coalesce_ranges,
 };
+
+use super::pages::Arriving;
 
 /// Reads objects of a store, each in one state only: a run reads an input several times, and its passes have to agree.
 #[derive(Debug)]
 pub struct Steady {
     inner: Arc<dyn ObjectStore>,
     known: Arc<Known>,
+    pages: Arc<Arriving>,
 }
 
 #[derive(Debug)]
@@ -30,9 +35,9 @@ struct Known {
 
 impl Steady {
     /// A view on a store, of this name. Without `pinned` an object may change, as web servers' tags say little.
-    pub fn new(inner: Arc<dyn ObjectStore>, store: &str, pinned: bool) -> Self {
+    pub fn new(inner: Arc<dyn ObjectStore>, store: &str, pinned: bool, pages: Arc<Arriving>) -> Self {
         let tags = pinned.then(Mutex::default);
-        Self { inner, known: Arc::new(Known { store: store.to_owned(), tags }) }
+        Self { inner, known: Arc::new(Known { store: store.to_owned(), tags }), pages }
     }
 }
 
@@ -75,6 +80,16 @@ impl ObjectStore for Steady {
         let mut found = self.inner.get_opts(location, options).await?;
         found.meta = self.known.note(found.meta)?;
         Ok(found)
+    }
+
+    /// What decoders read: whole chunks of columns, whose pages are looked at first.
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let get = |range| self.get_range(location, range);
+        let arrived = coalesce_ranges(ranges, get, OBJECT_STORE_COALESCE_DEFAULT).await?;
+        let pairs = ranges.iter().zip(arrived.iter().map(AsRef::as_ref));
+        let admitted = self.pages.admit(&self.known.store, location, pairs);
+        admitted.map_err(|fault| Error::Generic { store: "Parquet", source: fault.into() })?;
+        Ok(arrived)
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {

@@ -128,7 +128,8 @@ impl Stores {
     pub fn renew(role: &str, uri: &Uri, state: &SessionState) -> Result<Arc<dyn ObjectStore>, EngineError> {
         let store = Self::of(state)?.open(role, uri, Purpose::Read)?;
         let pinned = uri.protocol != Protocol::Http;
-        let store: Arc<dyn ObjectStore> = Arc::new(Steady::new(store, uri.store.as_str(), pinned));
+        let pages = state.config().get_extension().unwrap_or_default();
+        let store: Arc<dyn ObjectStore> = Arc::new(Steady::new(store, uri.store.as_str(), pinned, pages));
         state.runtime_env().register_object_store(&uri.store, store.clone());
         Ok(store)
     }

@@ -6,6 +6,7 @@ use datafusion::error::DataFusionError;
 use object_store::client::{HttpError, HttpErrorKind};
 
 use super::EngineError;
+use super::parquet_vet::ParquetFault;
 use crate::error::ErrorKind;
 
 const UNAVAILABLE: &str = "try again later; if it stays so, check the network and the store's endpoint";
@@ -38,6 +39,9 @@ pub fn of(role: &str, uri: &str, action: &'static str, error: &object_store::Err
 
 /// A query's failure, where it is a store's: about what is at a URI.
 pub fn of_query(role: &str, uri: &str, error: &DataFusionError) -> Option<EngineError> {
+    if let Some(fault) = forged(error) {
+        return Some(fault.of_input(role, uri));
+    }
     fault(error).map(|fault| told(role, uri, "read", fault))
 }
 
@@ -67,6 +71,18 @@ fn told(role: &str, uri: &str, action: &'static str, fault: Fault) -> EngineErro
         Fault::Changed => (ErrorKind::Unavailable, "it changed while it was read".to_owned(), CHANGED),
     };
     EngineError::Store { role, uri, action, reason, hint, kind }
+}
+
+/// What is refused though the store has given it.
+fn forged<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a ParquetFault> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(fault) = error.downcast_ref() {
+            return Some(fault);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// What the failure of a store is; `None` where none is among the causes.

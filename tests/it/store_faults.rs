@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use customer_health::engine::{Engine, EngineConfig, RunRequest, StoreOptions, uploads_ended};
 use customer_health::error::ErrorKind;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use tokio::sync::Notify;
 
 use crate::stores::{INPUTS, OUTPUT, both, component, fails, run, scores};
-use crate::support::{Answer, Seen, silent};
+use crate::support::{Answer, Seen, batch, ints, silent, texts};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_missing_or_forbidden_is_named() {
@@ -182,4 +185,42 @@ async fn a_store_that_fails_late_is_told_with_the_input_it_has() {
     assert_eq!(kind, ErrorKind::Unavailable, "{message}");
     assert!(message.starts_with("input `") && message.contains(": s3://bucket/in/"), "{message}");
     assert!(s3.uploads().is_empty(), "{:?}", s3.uploads());
+}
+
+/// A packed Parquet file in which the first page of the last column says that it unpacks to 2 GiB.
+fn with_a_page_of_gigabytes() -> Vec<u8> {
+    let ids: Vec<String> = (0..500).map(|at| format!("customer-{at}")).collect();
+    let table =
+        batch([("customer_id", texts(ids.iter().map(String::as_str))), ("sessions", ints((0..500).map(|at| at % 17)))]);
+    let packed = Compression::ZSTD(ZstdLevel::default());
+    // Nothing behind the page is found by its offset but the footer, which is found from the end.
+    let properties = WriterProperties::builder().set_compression(packed).set_offset_index_disabled(true);
+    let properties = properties.set_statistics_enabled(EnabledStatistics::Chunk).build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), table.schema(), Some(properties)).unwrap();
+    writer.write(&table).unwrap();
+    let metadata = writer.finish().unwrap();
+    let start = metadata.row_group(0).column(1).byte_range().0 as usize;
+    let mut bytes = writer.inner().clone();
+    // The head begins with two integers, each behind its field's mark: the sort of page and its size unpacked.
+    assert_eq!((bytes[start], bytes[start + 2]), (0x15, 0x15));
+    let length = bytes[start + 3..].iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
+    bytes.splice(start + 3..start + 3 + length, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_promises_gigabytes_is_refused_before_it_is_unpacked() {
+    let (s3, folder) = both().await;
+    let text = format!("{INPUTS}{OUTPUT}");
+    run(&s3, &folder, &text).await.unwrap();
+    let before = fs::read(s3.file("out/scores.parquet")).unwrap();
+    fs::write(s3.file("in/usage/1.parquet"), with_a_page_of_gigabytes()).unwrap();
+    s3.behave();
+    let (kind, message) = fails(&s3, &folder, &text).await;
+    assert_eq!(kind, ErrorKind::InvalidInput, "{message}");
+    assert!(message.starts_with("input `usage`") && message.contains("2147483647 bytes unpacked"), "{message}");
+    assert_eq!(fs::read(s3.file("out/scores.parquet")).unwrap(), before);
+    // The heads are looked at in what is read anyway: nothing is asked for twice for them.
+    let asked = s3.seen().iter().filter(|seen| seen.method == "GET" && seen.path.contains("1.parquet")).count();
+    assert!(asked <= 6, "{asked}: {:?}", s3.seen());
 }
