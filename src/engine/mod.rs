@@ -44,6 +44,7 @@ mod store;
 mod store_error;
 mod summary;
 mod table;
+mod text;
 mod thrift;
 mod unique;
 mod upload;

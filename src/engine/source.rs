@@ -24,6 +24,8 @@ use super::pages::Arriving;
 use super::parquet_vet::{self, Pages};
 use super::publish::Output;
 use super::store::Stores;
+use super::store_error::cause;
+use super::text::{self, TextFault};
 use super::uri::{Protocol, Uri, is_uri};
 use super::{EngineError, Roots, store_error};
 use crate::component::{Format, nearest};
@@ -208,7 +210,15 @@ impl Source<'_> {
         }
         let options = ListingOptions::new(self.file_format(state)).with_file_extension(ending.clone());
         let place = Place { url: url.clone(), ending };
-        let schema = options.infer_schema(state, &url).await.map_err(unreadable)?;
+        let schema = match self.format {
+            Format::Csv => text::csv_schema(&csv(), state, &store, &files).await,
+            Format::Json => text::json_schema(&store, &files).await,
+            Format::Parquet | Format::Arrow => options.infer_schema(state, &url).await,
+        };
+        let schema = schema.map_err(|error| match cause::<TextFault>(&error) {
+            Some(fault) => fault.of_input(self.role, self.path),
+            None => unreadable(error),
+        })?;
         let schema = self.keep_key_text(schema);
         let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(schema);
         let table = ListingTable::try_new(config).map_err(unreadable)?;
@@ -300,12 +310,11 @@ impl Source<'_> {
     }
 
     fn file_format(&self, state: &SessionState) -> Arc<dyn FileFormat> {
-        // Text formats tell no types: all rows are looked at, so that a late one cannot break an early guess.
         match self.format {
             Format::Parquet => Arc::new(ParquetFormat::default().with_options(state.default_table_options().parquet)),
             Format::Arrow => Arc::new(ArrowFormat),
-            Format::Csv => Arc::new(CsvFormat::default().with_schema_infer_max_rec(usize::MAX)),
-            Format::Json => Arc::new(JsonFormat::default().with_schema_infer_max_rec(usize::MAX)),
+            Format::Csv => Arc::new(csv()),
+            Format::Json => Arc::new(JsonFormat::default()),
         }
     }
 
@@ -325,6 +334,11 @@ impl Source<'_> {
             schema.metadata().clone(),
         ))
     }
+}
+
+/// All rows are looked at, so that a late one cannot break an early guess at the types.
+fn csv() -> CsvFormat {
+    CsvFormat::default().with_schema_infer_max_rec(usize::MAX)
 }
 
 /// A path from the root without links and `..`, which object stores do not know, as far as it exists.

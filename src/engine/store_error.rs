@@ -39,7 +39,8 @@ pub fn of(role: &str, uri: &str, action: &'static str, error: &object_store::Err
 
 /// A query's failure, where it is a store's: about what is at a URI.
 pub fn of_query(role: &str, uri: &str, error: &DataFusionError) -> Option<EngineError> {
-    if let Some(fault) = forged(error) {
+    // The store gave it, and it is refused all the same.
+    if let Some(fault) = cause::<ParquetFault>(error) {
         return Some(fault.of_input(role, uri));
     }
     fault(error).map(|fault| told(role, uri, "read", fault))
@@ -73,12 +74,12 @@ fn told(role: &str, uri: &str, action: &'static str, fault: Fault) -> EngineErro
     EngineError::Store { role, uri, action, reason, hint, kind }
 }
 
-/// What is refused though the store has given it.
-fn forged<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a ParquetFault> {
+/// An error of this type among the causes of another.
+pub fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(fault) = error.downcast_ref() {
-            return Some(fault);
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
         }
         cause = error.source();
     }

@@ -1,5 +1,7 @@
 //! Limits: what exceeds one is refused by its name and flag, and what is within it is served.
 
+use std::time::{Duration, Instant};
+
 use customer_health::engine::{Engine, EngineConfig, EngineError, RunReport, RunRequest};
 use customer_health::error::ErrorKind;
 
@@ -93,4 +95,28 @@ fn yaml_that_grows_is_refused_before_it_does() {
     assert!(error.contains("inside of one another"), "{error}");
     let error = folder.try_component(&"# long\n".repeat(200_000)).unwrap_err().to_string();
     assert!(error.contains("at most 1048576 are taken"), "{error}");
+}
+
+#[test]
+fn a_record_without_end_is_refused_at_once() {
+    let folder = folder(1);
+    // Files with holes in them: gigabytes that take no disk.
+    let hollow = |name: &str, begin: &str, bytes: u64| {
+        folder.text(name, begin);
+        std::fs::File::options().write(true).open(folder.path(name)).unwrap().set_len(bytes).unwrap();
+    };
+    hollow("quote.csv", "customer_id,active_days\nx,\"", 2 << 30);
+    hollow("line.csv", "customer_id,active_days\nx,1\ny,", 2 << 30);
+    hollow("line.json", "{\"customer_id\": \"x\"}\n{\"customer_id\": \"", 2 << 30);
+    for (file, record) in [("quote.csv", 2), ("line.csv", 3), ("line.json", 2)] {
+        let yaml = format!("inputs: {{customer: {file}}}\n");
+        let since = Instant::now();
+        let told = format!("record {record} is longer than 16777216 bytes");
+        refused(&folder, &yaml, EngineConfig::default(), &told, ErrorKind::InvalidInput);
+        assert!(since.elapsed() < Duration::from_secs(10), "{file}: {:?}", since.elapsed());
+    }
+    let columns: String = (0..3_000).map(|at| format!("c{at},")).collect();
+    folder.text("wide.csv", &format!("{columns}customer_id\n"));
+    let yaml = "inputs: {customer: wide.csv}\n";
+    refused(&folder, yaml, EngineConfig::default(), "more than 2048 columns", ErrorKind::InvalidInput);
 }

@@ -91,6 +91,27 @@ async fn a_run_on_s3_scores_as_one_on_local_files() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn text_files_on_s3_are_read_like_local_ones_and_no_record_without_end() {
+    let (s3, folder) = both().await;
+    let days = (0..20_000).map(|at| (at, at % 31));
+    let csv: String = days.clone().map(|(at, days)| format!("customer-{at},{days}\n")).collect();
+    let json = days.map(|(at, days)| format!("{{\"customer_id\": \"customer-{at}\", \"active_days\": {days}}}\n"));
+    for (name, text) in [("c.csv", format!("customer_id,active_days\n{csv}")), ("c.json", json.collect::<String>())] {
+        folder.text(name, &text);
+        fs::copy(folder.path(name), s3.file(&format!("in/{name}"))).unwrap();
+        run(&s3, &folder, &format!("inputs: {{customer: {name}}}\noutput: local.parquet\n")).await.unwrap();
+        run(&s3, &folder, &format!("inputs: {{customer: \"s3://bucket/in/{name}\"}}\n{OUTPUT}")).await.unwrap();
+        let scores = [s3.file("out/scores.parquet"), folder.path("local.parquet")].map(|file| scores(&file));
+        assert!(scores[0].len() == 20_000 && scores[0] == scores[1], "{name}");
+        // A hole in the file, which takes no disk.
+        fs::File::options().write(true).open(s3.file(&format!("in/{name}"))).unwrap().set_len(64 << 20).unwrap();
+        let endless = format!("inputs: {{customer: \"s3://bucket/in/{name}\"}}\n{OUTPUT}");
+        let (kind, message) = fails(&s3, &folder, &endless).await;
+        assert!(kind == ErrorKind::InvalidInput && message.contains("is longer than 16777216 bytes"), "{message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_beside_the_scores_history_and_population_live_on_s3_too() {
     let (s3, folder) = both().await;
     let text = format!("{INPUTS}{OUTPUT}fan_out: {{churn_risk: \"s3://bucket/out/risk.parquet\"}}\n");
