@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, future};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
+use tokio_rustls::server::TlsStream;
 use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
+
+use super::tls::Tls;
 
 /// How long to wait after a connection could not be accepted, which mostly is for want of file descriptors.
 const AFTER_FAULT: Duration = Duration::from_millis(100);
@@ -79,6 +82,25 @@ pub fn accepted(listener: TcpListener, limits: Connections) -> impl Stream<Item 
             }
         }
     })
+}
+
+/// The same connections, encrypted, each with the certificate of the moment; those whose handshake fails are closed.
+pub fn encrypted(
+    accepted: impl Stream<Item = io::Result<Connection>>,
+    tls: Tls,
+    limits: Connections,
+) -> impl Stream<Item = io::Result<TlsStream<Connection>>> {
+    let handshakes = accepted.map(move |connection| {
+        let tls = tls.clone();
+        async move {
+            match connection {
+                Ok(connection) => tls.accept(connection).await.map(Ok),
+                Err(error) => Some(Err(error)),
+            }
+        }
+    });
+    // One more than there are places: a silent one keeps nobody waiting.
+    handshakes.buffer_unordered(limits.max_connections.saturating_add(1)).filter_map(future::ready)
 }
 
 /// A connection that holds a place among those that may be open.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::Either;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use tonic_health::server::{HealthReporter, health_reporter};
 
 use super::admission::Limits;
 use super::catalog::Catalog;
-use super::connections::{Connections, accepted};
+use super::connections::{Connections, accepted, encrypted};
 use super::guarded::Guarded;
 use super::handler::Handler;
 use super::metrics::{Metrics, Reading};
@@ -124,7 +125,10 @@ pub async fn run(
     }
     let ServerConfig { connections, tokens, .. } = config;
     if let Some(tokens) = tokens.clone() {
-        watching.spawn(tokens.watch());
+        watching.spawn(watch::often(move || tokens.refresh()));
+    }
+    if let Some(tls) = config.tls.clone() {
+        watching.spawn(watch::often(move || tls.refresh()));
     }
     let service = CustomerHealthServiceServer::new(Handler::new(runs, catalog, room))
         .max_decoding_message_size(connections.max_message_size);
@@ -148,16 +152,17 @@ pub async fn run(
     if let Some(age) = connections.max_age {
         server = server.max_connection_age(age);
     }
-    if let Some(tls) = &config.tls {
-        server = server.tls_config(tls.config())?;
-    }
-    let serving = server
+    let router = server
         // Whoever asks whether the server lives, such as kubelet, has no token.
         .add_service(health)
         .add_service(Guarded::new(reflection, tokens.clone()))
         .add_service(Guarded::new(old_reflection, tokens.clone()))
-        .add_service(Guarded::new(service, tokens))
-        .serve_with_incoming_shutdown(accepted(listener, connections), signal);
+        .add_service(Guarded::new(service, tokens));
+    let accepted = accepted(listener, connections);
+    let serving = match config.tls {
+        Some(tls) => Either::Left(router.serve_with_incoming_shutdown(encrypted(accepted, tls, connections), signal)),
+        None => Either::Right(router.serve_with_incoming_shutdown(accepted, signal)),
+    };
     let mut serving = std::pin::pin!(serving);
     let grace_is_over = async {
         draining.cancelled().await;

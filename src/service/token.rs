@@ -3,15 +3,10 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use blake3::Hash;
-use tokio::time::{MissedTickBehavior, interval};
 
 use super::credential::{Credential, CredentialError};
-
-/// How often the file is looked at; by its content, since links and network file systems tell of no changes.
-const EVERY: Duration = Duration::from_secs(1);
 
 /// Tokens shorter than this can be guessed.
 const SHORT: usize = 16;
@@ -81,18 +76,8 @@ impl Tokens {
         known.tokens.iter().fold(false, |found, token| found | (*token == given))
     }
 
-    /// Looks at the file, for ever.
-    pub(super) async fn watch(self) {
-        let mut ticks = interval(EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            self.refresh();
-        }
-    }
-
     /// Reads the file anew where it has changed; the last good tokens stay where it is broken.
-    fn refresh(&self) {
+    pub(super) fn refresh(&self) {
         let Some(file) = &self.file else { return };
         let (seen, read) = match file.text() {
             Ok(text) => (blake3::hash(text.as_bytes()), hashes(file, &text)),

@@ -1,4 +1,4 @@
-//! Watches the folder of components, and tells of each edit in log and health.
+//! Watches files that may change while a server runs, and tells of each edit of a component in log and health.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,24 @@ use tonic_health::server::HealthReporter;
 
 use super::catalog::{Catalog, Change};
 
-/// How often the folder is looked at. Notifications of the system would be quicker, but do not come from network file
+/// How often files are looked at, by their content. Notifications of the system would be quicker, but do not come from network file
 /// systems, nor through the links by which a ConfigMap is swapped.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// What stands before a component's name in health.
 const PREFIX: &str = "component/";
 
-/// Looks at the folder, for ever.
+/// Looks at something, for ever.
+pub async fn often(look: impl Fn()) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        look();
+    }
+}
+
+/// Looks at the folder of components, for ever.
 pub async fn watch(catalog: Arc<Catalog>, mut health: HealthReporter) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

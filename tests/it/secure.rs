@@ -227,6 +227,53 @@ fn tokens_open_the_service_and_are_changed_without_a_restart() {
 }
 
 #[test]
+fn a_certificate_is_changed_without_a_restart() {
+    let (folder, ca) = certificates();
+    let other = authority();
+    let server = Served::start(&folder, &[&TLS[..], &["--tls-client-ca", "ca.pem"]].concat());
+    let caller = |signed: &CertifiedIssuer<'static, KeyPair>, ca: &CertifiedIssuer<'static, KeyPair>| {
+        let key = KeyPair::generate().unwrap();
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let cert = CertificateParams::new(names).unwrap().signed_by(&key, signed).unwrap().pem();
+        (
+            cert.clone(),
+            key.serialize_pem(),
+            ClientOptions {
+                tls_ca: Some(ca.pem()),
+                client_cert: Some(cert),
+                client_key: Some(key.serialize_pem()),
+                ..ClientOptions::default()
+            },
+        )
+    };
+    let ((.., old), (cert, key, new)) = (caller(&ca, &ca), caller(&other, &other));
+    block_on(async {
+        let mut open = Client::connect_with(&server.uri, &old).await.unwrap();
+        assert!(call(&server.uri, &new).await.is_err());
+        // One file after the other, as a shell does it.
+        folder.text("server.pem", &cert);
+        server.wait_for("the last good certificate is kept: --tls-key server.key is no key that goes with");
+        assert!(call(&server.uri, &old).await.is_ok(), "what was good does not stay");
+        folder.text("server.key", &key);
+        server.wait_for("the certificate was read anew");
+        let half = ClientOptions { tls_ca: new.tls_ca.clone(), ..old.clone() };
+        assert!(call(&server.uri, &half).await.is_ok() && call(&server.uri, &old).await.is_err());
+        folder.text("ca.pem", &other.pem());
+        let start = Instant::now();
+        while call(&server.uri, &new).await.is_err() {
+            assert!(start.elapsed() < Duration::from_secs(20), "the new CA is not known");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(call(&server.uri, &half).await.is_err(), "callers of the old CA still come in");
+        open.list_scorecards().await.unwrap();
+        std::fs::remove_file(folder.path("server.pem")).unwrap();
+        server.wait_for("the last good certificate is kept: cannot read --tls-cert server.pem");
+        assert!(call(&server.uri, &new).await.is_ok());
+    });
+    assert!(!server.stop().contains("PRIVATE KEY"));
+}
+
+#[test]
 fn the_command_line_brings_certificate_and_token() {
     let (folder, _) = certificates();
     folder.text("tokens", &format!("# mine\n{OLD}\n"));
