@@ -7,6 +7,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use datafusion::arrow::datatypes::DataType::Duration;
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
+use futures::future::join_all;
 use tokio::task::JoinSet;
 
 use super::profile::Profile;
@@ -191,13 +192,17 @@ impl Prepared {
             stages.log(format!("input `{name}`: {files}, {bytes} bytes"));
         }
         stages.begin(Stage::Profile);
-        let mut profiles = BTreeMap::new();
-        for (name, input) in &mut opening.bound.inputs {
+        // Side by side, as each of them has parts that keep one processor busy and no more.
+        let looked_at = opening.bound.inputs.iter_mut().map(|(name, input)| async move {
             let profile = Profile::of(input, window, state).await?;
             input.rows.all_have_keys = profile.count(Count::NoKey) == Some(0);
             input.rows.one_each = unique::one_row_each(input, window, &profile, state).await?;
+            Ok((*name, profile))
+        });
+        // All of them to their ends, so that of several errors it is always the same one that is told.
+        let profiles = join_all(looked_at).await.into_iter().collect::<Result<BTreeMap<_, _>, EngineError>>()?;
+        for (name, profile) in &profiles {
             stages.log(format!("input `{name}`: {} rows, of which {} count", profile.rows(), profile.kept()));
-            profiles.insert(*name, profile);
         }
         stages.begin(Stage::Population);
         let statistics = population::find(&pinned, &opening.bound, &profiles, window, state).await?;

@@ -154,7 +154,8 @@ impl Run<'_> {
         let mut writer = outputs.scores.write(outputs.schema.clone()).await?;
         let facts = facts::of_run(component, request, prepared);
         let besides = FannedOut::start(component, outputs.besides, outputs.schema, &facts, state).await?;
-        let state = &session::for_rows(state, prepared.profiles.values().map(Profile::kept).sum());
+        let rows: Vec<u64> = prepared.profiles.values().map(Profile::kept).collect();
+        let state = &session::for_rows(state, &rows);
         let physical = query::physical(state, &plan).await;
         let stream = physical.and_then(|plan| {
             let watched = spill::watch(&plan, state);

@@ -137,17 +137,24 @@ pub fn new(config: &EngineConfig, shared: &Shared) -> Result<SessionState, Engin
     Ok(SessionContext::new_with_config_rt(session, runtime).state())
 }
 
-/// The same session for a plan that reads so many rows: large batches cost less for each row, but memory that no pool
-/// counts, and that small tables do not win back. See docs/performance.md.
-pub fn for_rows(state: &SessionState, rows: u64) -> SessionState {
+/// The same session for a plan that reads so many rows of each input. See docs/performance.md.
+///
+/// Large batches cost less for each row, but memory that no pool counts, and that small tables do not win back. Inputs that
+/// are enough to keep the partitions busy side by side are read in one go each: what is decoded at once takes memory too.
+pub fn for_rows(state: &SessionState, rows: &[u64]) -> SessionState {
+    let total: u64 = rows.iter().sum();
+    let largest = rows.iter().max().copied().unwrap_or(0);
     let roomy = match state.runtime_env().memory_pool.memory_limit() {
         MemoryLimit::Finite(limit) => limit >= ROOMY,
         MemoryLimit::Infinite | MemoryLimit::Unknown => true,
     };
-    if rows < MANY_ROWS || !roomy {
-        return state.clone();
+    let mut config = state.config().clone();
+    if total >= MANY_ROWS && roomy {
+        config = config.with_batch_size(LARGE_BATCH);
     }
-    let config = state.config().clone().with_batch_size(LARGE_BATCH);
+    if largest.saturating_mul(config.target_partitions() as u64) <= total {
+        config = config.with_repartition_file_scans(false).with_round_robin_repartition(false);
+    }
     SessionStateBuilder::new_from_existing(state.clone()).with_config(config).build()
 }
 
