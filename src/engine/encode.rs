@@ -17,6 +17,7 @@ use tempfile::NamedTempFile;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::publish::Facts;
 use crate::plan::names::CUSTOMER_ID;
@@ -30,9 +31,14 @@ const ROW_GROUP: usize = 65_536;
 /// Row groups that are encoded at a time, at most.
 const AT_A_TIME: usize = 4;
 
+/// Rows that are encoded without looking whether anybody still wants them.
+const STRIDE: usize = 8_192;
+
 /// A file being written. Dropping it stops the writing and removes the file.
 pub struct Encoder {
     batches: mpsc::Sender<Message>,
+    // What waits in the channel would be written all the same.
+    wanted: DropGuard,
     work: JoinHandle<Result<Option<NamedTempFile>, ParquetError>>,
 }
 
@@ -61,8 +67,10 @@ impl Encoder {
         }
         let properties = properties.build();
         let (batches, waiting) = mpsc::channel(WAITING);
-        let work = tokio::task::spawn_blocking(move || encode(file, schema, properties, waiting));
-        Ok(Self { batches, work })
+        let given_up = CancellationToken::new();
+        let wanted = given_up.clone().drop_guard();
+        let work = tokio::task::spawn_blocking(move || encode(file, schema, properties, waiting, given_up));
+        Ok(Self { batches, wanted, work })
     }
 
     /// Hands over a batch, waiting while the writer is behind.
@@ -82,7 +90,10 @@ impl Encoder {
         // Where the writer has stopped, its own error says more than the failed sending.
         let _ = self.batches.send(Message::Finish(facts)).await;
         drop(self.batches);
-        match self.work.await {
+        // Held until then: whoever is dropped in here is given up as well.
+        let done = self.work.await;
+        drop(self.wanted);
+        match done {
             Ok(Ok(Some(staged))) => Ok(staged),
             Ok(Ok(None)) => Err(io::Error::other("the writer ended early")),
             Ok(Err(error)) => Err(root_io(error)),
@@ -96,10 +107,12 @@ fn encode(
     schema: SchemaRef,
     properties: WriterProperties,
     mut waiting: mpsc::Receiver<Message>,
+    given_up: CancellationToken,
 ) -> Result<Option<NamedTempFile>, ParquetError> {
-    let mut groups = RowGroups::new(file, schema, properties)?;
+    let mut groups = RowGroups::new(file, schema, properties, given_up.clone())?;
     while let Some(message) = waiting.blocking_recv() {
         match message {
+            _ if given_up.is_cancelled() => break,
             Message::Batch(batch) => groups.add(batch)?,
             Message::Finish(facts) => return groups.finish(facts).map(Some),
         }
@@ -108,7 +121,7 @@ fn encode(
     Ok(None)
 }
 
-/// A row group that is being encoded.
+/// A row group that is being encoded; it ends with an error that nobody reads once the run is given up.
 type Encoding = JoinHandle<Result<Vec<ArrowColumnChunk>, ParquetError>>;
 
 /// Row groups on their way into a file, in the order of their rows. Belongs to a thread that may block.
@@ -120,14 +133,20 @@ struct RowGroups {
     encoding: VecDeque<Encoding>,
     started: usize,
     at_a_time: usize,
+    given_up: CancellationToken,
 }
 
 impl RowGroups {
-    fn new(file: NamedTempFile, schema: SchemaRef, properties: WriterProperties) -> Result<Self, ParquetError> {
+    fn new(
+        file: NamedTempFile,
+        schema: SchemaRef,
+        properties: WriterProperties,
+        given_up: CancellationToken,
+    ) -> Result<Self, ParquetError> {
         let (file, columns) = ArrowWriter::try_new(file, schema, Some(properties))?.into_serialized_writer()?;
         let at_a_time = thread::available_parallelism().map_or(1, |processors| processors.get().min(AT_A_TIME));
         let (collected, encoding) = (Vec::new(), VecDeque::new());
-        Ok(Self { file, columns, collected, rows: 0, encoding, started: 0, at_a_time })
+        Ok(Self { file, columns, collected, rows: 0, encoding, started: 0, at_a_time, given_up })
     }
 
     fn add(&mut self, mut batch: RecordBatch) -> Result<(), ParquetError> {
@@ -151,9 +170,10 @@ impl RowGroups {
         }
         let writers = self.columns.create_column_writers(self.started)?;
         let batches = mem::take(&mut self.collected);
+        let given_up = self.given_up.clone();
         self.rows = 0;
         self.started += 1;
-        self.encoding.push_back(tokio::task::spawn_blocking(move || encode_group(writers, &batches)));
+        self.encoding.push_back(tokio::task::spawn_blocking(move || encode_group(writers, &batches, &given_up)));
         Ok(())
     }
 
@@ -185,8 +205,16 @@ impl RowGroups {
 fn encode_group(
     mut writers: Vec<ArrowColumnWriter>,
     batches: &[RecordBatch],
+    given_up: &CancellationToken,
 ) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
-    for batch in batches {
+    let strides = batches.iter().flat_map(|batch| {
+        let starts = (0..batch.num_rows()).step_by(STRIDE);
+        starts.map(|at| batch.slice(at, STRIDE.min(batch.num_rows() - at)))
+    });
+    for batch in strides {
+        if given_up.is_cancelled() {
+            return Err(ParquetError::General("the run was given up".to_owned()));
+        }
         let schema = batch.schema();
         let mut columns = writers.iter_mut();
         for (field, array) in schema.fields().iter().zip(batch.columns()) {

@@ -126,7 +126,7 @@ async fn server(max_upload: u64) -> (Running, TempDir) {
 /// Waits until nothing of a call is left on disk.
 async fn cleared(temp: &TempDir) {
     let left = || fs::read_dir(temp.path()).unwrap().map(|file| file.unwrap().path()).collect::<Vec<_>>();
-    let patience = tokio::time::timeout(Duration::from_secs(5), async {
+    let patience = tokio::time::timeout(Duration::from_secs(1), async {
         while left().iter().any(|path| path.to_str().unwrap().contains("customer-health-call-")) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
