@@ -4,8 +4,14 @@ use std::time::{Duration, Instant};
 
 use customer_health::engine::{Engine, EngineConfig, EngineError, RunReport, RunRequest};
 use customer_health::error::ErrorKind;
+use customer_health::proto::ListScorecardsRequest;
+use customer_health::proto::customer_health_service_client::CustomerHealthServiceClient;
+use tokio::time::timeout;
+use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
-use crate::support::{Folder, batch, block_on, ints, silent, texts};
+use crate::support::{Folder, Served, batch, block_on, ints, silent, texts};
 
 const YAML: &str = "inputs: {customer: c.parquet}\n";
 
@@ -119,4 +125,28 @@ fn a_record_without_end_is_refused_at_once() {
     folder.text("wide.csv", &format!("{columns}customer_id\n"));
     let yaml = "inputs: {customer: wide.csv}\n";
     refused(&folder, yaml, EngineConfig::default(), "more than 2048 columns", ErrorKind::InvalidInput);
+}
+
+#[test]
+fn calls_beyond_those_of_a_connection_wait_for_one_to_end() {
+    for (most, waits) in [("1", true), ("2", false)] {
+        let server = Served::start(&Folder::new(), &["--max-streams", most]);
+        let connect = async || Channel::from_shared(server.uri.clone()).unwrap().connect().await.unwrap();
+        block_on(async {
+            let (channel, other) = (connect().await, connect().await);
+            // It answers as long as somebody listens.
+            let watched = HealthClient::new(channel.clone()).watch(HealthCheckRequest::default()).await.unwrap();
+            let mut watched = watched.into_inner();
+            watched.message().await.unwrap();
+            let list = async |channel: &Channel, within| {
+                let call = CustomerHealthServiceClient::new(channel.clone());
+                timeout(within, async move { { call }.list_scorecards(ListScorecardsRequest {}).await.unwrap() }).await
+            };
+            assert!(list(&other, Duration::from_secs(10)).await.is_ok(), "another connection waits too");
+            assert_eq!(list(&channel, Duration::from_millis(500)).await.is_err(), waits, "with {most}");
+            drop(watched);
+            assert!(list(&channel, Duration::from_secs(10)).await.is_ok(), "with {most}");
+        });
+        server.stop();
+    }
 }

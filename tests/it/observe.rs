@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use customer_health::client::{Client, chunks};
@@ -19,10 +20,11 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
+use crate::secure::certificates;
 use crate::support::{Folder, Running, Served, asking, batch, block_on, floats, ints, serve, source, texts};
 
 const GOOD: &str = "asset_name: scores\ninputs: {usage: u.csv}\noutput: o.parquet\n";
@@ -247,6 +249,20 @@ fn has(span: &Span, key: &str, value: &str) -> bool {
     span.attributes.iter().any(|attribute| attribute.key == key && format!("{:?}", attribute.value).contains(value))
 }
 
+/// A collector on a free port, until what comes third is dropped.
+fn collect(mut server: Server) -> (Collector, SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
+    let collector = Collector::default();
+    let listener = block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = server.add_service(TraceServiceServer::new(collector.clone()));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let collecting = std::thread::spawn(move || {
+        let incoming = TcpIncoming::from(listener);
+        block_on(service.serve_with_incoming_shutdown(incoming, async { drop(stopped.await) })).unwrap();
+    });
+    (collector, address, stop, collecting)
+}
+
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
 
@@ -254,15 +270,8 @@ const CALLER: &str = "00f067aa0ba902b7";
 fn spans_of_calls_runs_and_stages_are_in_the_callers_trace() {
     for by_flag in [true, false] {
         let folder = folder();
-        let collector = Collector::default();
-        let listener = block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let service = Server::builder().add_service(TraceServiceServer::new(collector.clone()));
-        let (stop, stopped) = oneshot::channel::<()>();
-        let collecting = std::thread::spawn(move || {
-            let incoming = TcpIncoming::from(listener);
-            block_on(service.serve_with_incoming_shutdown(incoming, async { drop(stopped.await) }))
-        });
+        let (collector, at, stop, collecting) = collect(Server::builder());
+        let endpoint = format!("http://{at}");
         let flag = ["--otlp-endpoint", endpoint.as_str()];
         let mut command = serve(&folder, if by_flag { &flag } else { &[] });
         if !by_flag {
@@ -279,7 +288,7 @@ fn spans_of_calls_runs_and_stages_are_in_the_callers_trace() {
         });
         server.stop();
         drop(stop);
-        collecting.join().unwrap().unwrap();
+        collecting.join().unwrap();
         let spans = collector.0.lock().unwrap().clone();
         let named = |name: &str| spans.iter().find(|span| span.name == name && hex(&span.trace_id) == TRACE);
         let call =
@@ -297,6 +306,29 @@ fn spans_of_calls_runs_and_stages_are_in_the_callers_trace() {
         assert_ne!(hex(&apart.trace_id), TRACE);
         assert!(has(apart, "error.type", "NOT_FOUND") && apart.status.as_ref().unwrap().code == 2, "{apart:?}");
     }
+}
+
+#[test]
+fn a_collector_behind_tls_has_to_show_a_certificate_of_a_known_ca() {
+    let (folder, _) = certificates();
+    folder.text("u.csv", "customer_id,session_count\na,1\nb,2\n");
+    let read = |name: &str| std::fs::read(folder.path(name)).unwrap();
+    let identity = Identity::from_pem(read("server.pem"), read("server.key"));
+    let tls = ServerTlsConfig::new().identity(identity);
+    let (collector, at, stop, collecting) = collect(Server::builder().tls_config(tls).unwrap());
+    let runs = |ca: &str| {
+        let mut command = serve(&folder, &["--otlp-endpoint", &format!("https://localhost:{}", at.port())]);
+        // What the machine trusts.
+        command.env("SSL_CERT_FILE", folder.path(ca));
+        let server = Served::of(command);
+        block_on(two_runs(&server.uri, &folder));
+        server.stop();
+        collector.0.lock().unwrap().iter().filter(|span| span.name == "run").count()
+    };
+    assert_eq!(runs("other-ca.pem"), 0);
+    assert_eq!(runs("ca.pem"), 2);
+    drop(stop);
+    collecting.join().unwrap();
 }
 
 #[test]

@@ -25,7 +25,7 @@ const OLD: &str = "old-token-4711-4711";
 const NEW: &str = "new-token-0815-0815";
 
 /// A CA, and certificates of it for a server on loopback and for a caller, as files.
-fn certificates() -> (Folder, CertifiedIssuer<'static, KeyPair>) {
+pub fn certificates() -> (Folder, CertifiedIssuer<'static, KeyPair>) {
     let folder = Folder::new();
     let ca = authority();
     folder.text("ca.pem", &ca.pem());
