@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::args::{self, ComponentArgs, LimitArgs};
+use super::engine::EngineArgs;
 use super::exit::{self, Failure};
 use super::pipes::Pipes;
 use super::progress::Progress;
@@ -77,6 +78,9 @@ pub struct MaterializeArgs {
 
     #[command(flatten)]
     limits: LimitArgs,
+
+    #[command(flatten)]
+    engine: EngineArgs,
 
     /// Show neither progress nor the summary; errors are still told
     #[arg(long, short)]
@@ -174,7 +178,11 @@ async fn call(
     request: MaterializeRequest,
     on_notice: impl FnMut(Notice),
 ) -> Result<MaterializeResult, Failure> {
+    let engine = args.engine.complete(args.limits.engine())?;
     if let Some(client) = args.remote.client().await? {
+        if engine.cluster.is_some() {
+            return Err(Failure::usage("`--scheduler` is for `customer-health serve` where `--server` asks one"));
+        }
         return ask(client, request, on_notice).await;
     }
     let failed = |error| Failure::io("cannot listen on the loopback address", &error);
@@ -183,12 +191,8 @@ async fn call(
     // The only call is over before shutdown begins, so there is nothing to wait for.
     // Other users of this machine can reach the address too, and are to have none of this user's rights.
     let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-    let config = ServerConfig {
-        engine: args.limits.engine(),
-        grace: Duration::ZERO,
-        tokens: Some(Tokens::one(&token)),
-        ..ServerConfig::default()
-    };
+    let config =
+        ServerConfig { engine, grace: Duration::ZERO, tokens: Some(Tokens::one(&token)), ..ServerConfig::default() };
     let options = ClientOptions { token: Some(token), ..ClientOptions::default() };
     let (stop, stopped) = oneshot::channel::<()>();
     let mut serving = std::pin::pin!(service::run(listener, async { drop(stopped.await) }, config));

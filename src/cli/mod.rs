@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and how the answer leaves the program.
 
 mod args;
+mod engine;
 pub mod exit;
 mod explain;
 mod init;

@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, ToSocketAddrs, lookup_host};
 use tokio::sync::oneshot;
 
 use super::args::{self, LimitArgs};
+use super::engine::EngineArgs;
 use super::exit::{self, Failure};
 use super::logging::LogArgs;
 use super::security::{ConnectionArgs, SecurityArgs};
@@ -73,6 +74,9 @@ pub struct ServeArgs {
     limits: LimitArgs,
 
     #[command(flatten)]
+    engine: EngineArgs,
+
+    #[command(flatten)]
     security: SecurityArgs,
 
     #[command(flatten)]
@@ -115,7 +119,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
 async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let security = args.security.read()?;
     let components = args.components.as_deref().map(folder).transpose()?;
-    let engine = EngineConfig { roots: Some(Roots::new(&args.allow)?), ..args.limits.engine() };
+    let engine = EngineConfig { roots: Some(Roots::new(&args.allow)?), ..args.engine.complete(args.limits.engine())? };
     let addresses: Vec<SocketAddr> =
         lookup_host(&args.listen).await.map_err(|error| cannot_listen(&args.listen, &error))?.collect();
     // Looked at before anything is bound: not for a moment does it listen where it should not.

@@ -4,6 +4,7 @@ use chrono::Utc;
 use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::displayable;
 
+use super::cluster::Work;
 use super::prepare::{Prepared, Stages, open};
 use super::report::{Description, InputDescription};
 use super::table::{self, OutputReport};
@@ -48,7 +49,8 @@ pub async fn describe(component: &Component, state: &SessionState) -> Result<Des
 /// # Errors
 /// Whatever is wrong with the component or its inputs.
 pub async fn plan(component: &Component, request: &RunRequest, state: &SessionState) -> Result<String, EngineError> {
-    let prepared = Prepared::new(component, request.as_of, state, &mut Stages::new(&no_observer())).await?;
+    let prepared =
+        Prepared::new(component, request.as_of, state, &Work::here(state), &mut Stages::new(&no_observer())).await?;
     let internal = |error| EngineError::internal("planning the scores", error);
     let plan = prepared.planner(component, state, false).plan().map_err(internal)?;
     let optimized = state.optimize(&plan).map_err(internal)?;

@@ -4,6 +4,7 @@ use std::io;
 
 use datafusion::error::DataFusionError;
 
+use super::cluster::{self, ClusterError};
 use super::store_error;
 use super::uri::{SCHEMES, is_uri};
 use crate::component::{ComponentError, Problem};
@@ -107,6 +108,9 @@ pub enum EngineError {
         /// What the reader said.
         source: Option<Box<DataFusionError>>,
     },
+    /// A cluster did not do its work.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// Another run holds the output.
     #[error("output: another run is writing {path}\n  hint: wait for it to end, or give this run another output")]
     OutputBusy {
@@ -171,7 +175,7 @@ impl EngineError {
             Self::Denied { .. } | Self::Outside { .. } => ErrorKind::Denied,
             Self::Scheme { .. } | Self::Unreadable { .. } => ErrorKind::InvalidInput,
             Self::Uri { .. } => ErrorKind::InvalidComponent,
-            Self::Store { kind, .. } => *kind,
+            Self::Store { kind, .. } | Self::Cluster(ClusterError { kind, .. }) => *kind,
             Self::OutputBusy { .. } => ErrorKind::OutputConflict,
             Self::Exhausted { .. } => ErrorKind::ResourceExhausted,
             Self::Output { source, .. } | Self::TempDir { source, .. } => match source.kind() {
@@ -200,6 +204,9 @@ impl EngineError {
 
     /// An engine's error while doing something that no input explains.
     pub fn internal(during: &'static str, error: DataFusionError) -> Self {
+        if let Some(found) = cluster::error_of(&error) {
+            return found.into();
+        }
         if let Some(found) = store_error::of_any(during, &error) {
             return found;
         }
@@ -211,6 +218,9 @@ impl EngineError {
 
     /// An engine's error while reading a file.
     pub fn unreadable(role: &str, path: &str, error: DataFusionError) -> Self {
+        if let Some(found) = cluster::error_of(&error) {
+            return found.into();
+        }
         if is_uri(path)
             && let Some(found) = store_error::of_query(role, path, &error)
         {

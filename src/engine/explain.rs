@@ -5,6 +5,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{LogicalPlanBuilder, lit};
 
+use super::cluster::Work;
 use super::prepare::{Prepared, Stages};
 use super::report::{ComponentExplanation, Explanation, IndicatorExplanation};
 use super::{EngineError, RunRequest, culprit, no_observer, query};
@@ -23,7 +24,8 @@ pub async fn explain(
     state: &SessionState,
     customer_id: &str,
 ) -> Result<Explanation, EngineError> {
-    let prepared = Prepared::new(component, request.as_of, state, &mut Stages::new(&no_observer())).await?;
+    let prepared =
+        Prepared::new(component, request.as_of, state, &Work::here(state), &mut Stages::new(&no_observer())).await?;
     let planner = prepared.planner(component, state, true);
     let internal = |error| EngineError::internal("planning the explanation", error);
     let plan = planner.plan().map_err(internal)?;

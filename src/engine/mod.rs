@@ -12,7 +12,10 @@
 //! # }
 //! ```
 
+#[cfg(feature = "ballista")]
+mod ballista;
 mod check;
+mod cluster;
 mod culprit;
 mod describe;
 mod encode;
@@ -39,6 +42,8 @@ mod scratch;
 mod session;
 mod source;
 mod spill;
+#[cfg(feature = "ballista")]
+mod split;
 mod steady;
 mod store;
 mod store_error;
@@ -65,6 +70,7 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::execute_stream;
 
 pub use check::{Check, Severity};
+pub use cluster::{ClusterConfig, ClusterError, NO_BALLISTA};
 pub use error::EngineError;
 pub use ipc::TakeRoom;
 pub use publish::keys as metadata_keys;

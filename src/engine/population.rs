@@ -12,6 +12,7 @@ use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::SerializedFileReader;
 
 use super::EngineError;
+use super::cluster::Work;
 use super::footer::plain_column;
 use super::profile::{Profile, number};
 use super::publish::keys;
@@ -86,7 +87,7 @@ pub async fn find(
     bound: &Bound,
     profiles: &BTreeMap<InputName, Profile>,
     window: Window,
-    state: &SessionState,
+    (work, state): (&Work, &SessionState),
 ) -> Result<Statistics, EngineError> {
     let mut found = Statistics::default();
     for (name, input) in &bound.inputs {
@@ -108,6 +109,9 @@ pub async fn find(
         let plan = population::plan(input, window, &wanted)
             .map_err(|error| EngineError::internal("planning the population statistics", error))?;
         let role = format!("input `{name}`");
+        // A percentile has all values in one list, which no message between machines can hold.
+        let exact = |wanted: &Wanted| matches!(wanted, Wanted::Statistic(_, Statistic::Percentile(_)));
+        let state = if wanted.iter().any(exact) { state } else { &work.state };
         let row = query::single_row(state, &plan)
             .await
             .map_err(|error| EngineError::unreadable(&role, &input.table.path, error))?;

@@ -10,6 +10,7 @@ use datafusion::execution::session_state::SessionState;
 use futures::future::join_all;
 use tokio::task::JoinSet;
 
+use super::cluster::Work;
 use super::profile::Profile;
 use super::report::{Event, Stage, StageReport};
 use super::source::{Files, Opened, Place, Source, resolve};
@@ -174,6 +175,7 @@ impl Prepared {
         component: &Component,
         as_of: Option<DateTime<Utc>>,
         state: &SessionState,
+        work: &Work,
         stages: &mut Stages<'_>,
     ) -> Result<Self, EngineError> {
         // As exact as the table's timestamps are.
@@ -192,11 +194,12 @@ impl Prepared {
             stages.log(format!("input `{name}`: {files}, {bytes} bytes"));
         }
         stages.begin(Stage::Profile);
+        work.sees(&opening.bound, state).await?;
         // Side by side, as each of them has parts that keep one processor busy and no more.
         let looked_at = opening.bound.inputs.iter_mut().map(|(name, input)| async move {
-            let profile = Profile::of(input, window, state).await?;
+            let profile = Profile::of(input, window, state, work).await?;
             input.rows.all_have_keys = profile.count(Count::NoKey) == Some(0);
-            input.rows.one_each = unique::one_row_each(input, window, &profile, state).await?;
+            input.rows.one_each = unique::one_row_each(input, window, &profile, work).await?;
             Ok((*name, profile))
         });
         // All of them to their ends, so that of several errors it is always the same one that is told.
@@ -205,7 +208,7 @@ impl Prepared {
             stages.log(format!("input `{name}`: {} rows, of which {} count", profile.rows(), profile.kept()));
         }
         stages.begin(Stage::Population);
-        let statistics = population::find(&pinned, &opening.bound, &profiles, window, state).await?;
+        let statistics = population::find(&pinned, &opening.bound, &profiles, window, (work, state)).await?;
         Ok(Self { opening, profiles, pinned, statistics, as_of, window, calculated_at, version })
     }
 

@@ -4,6 +4,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::session_state::SessionState;
 
 use super::EngineError;
+use super::cluster::Work;
 use super::footer::{Footer, plain_column};
 use super::limits::InputLimits;
 use super::query;
@@ -24,7 +25,12 @@ impl Profile {
     ///
     /// # Errors
     /// Where the input cannot be read.
-    pub async fn of(input: &BoundInput, window: Window, state: &SessionState) -> Result<Self, EngineError> {
+    pub async fn of(
+        input: &BoundInput,
+        window: Window,
+        state: &SessionState,
+        work: &Work,
+    ) -> Result<Self, EngineError> {
         let role = format!("input `{}`", input.name);
         let unreadable = |error| EngineError::unreadable(&role, &input.table.path, error);
         let internal = |error| EngineError::internal("planning the profile", error);
@@ -53,7 +59,7 @@ impl Profile {
         }
         if !open.is_empty() {
             let plan = profile::plan(input, window, &open).map_err(internal)?;
-            let row = query::single_row(state, &plan).await.map_err(unreadable)?;
+            let row = query::single_row(&work.state, &plan).await.map_err(unreadable)?;
             counts.extend(open.into_iter().zip(row.iter().map(number)));
         }
         let profile = Self { counts, footer };

@@ -7,16 +7,56 @@ use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
+use futures::StreamExt;
 
 use super::spill;
+#[cfg(feature = "ballista")]
+use super::{ballista, split};
 
 /// A plan, optimized and ready to run.
 ///
 /// # Errors
 /// What the planner says.
 pub async fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+    #[cfg(feature = "ballista")]
+    if ballista::is_remote(state) {
+        return split::physical(state, plan).await;
+    }
     state.create_physical_plan(plan).await
+}
+
+/// A plan at work; dropping it ends the work, wherever it is done.
+pub struct Running {
+    batches: SendableRecordBatchStream,
+    _watched: spill::Watched,
+    #[cfg(feature = "ballista")]
+    job: Option<ballista::Job>,
+}
+
+impl Running {
+    /// Starts a plan.
+    ///
+    /// # Errors
+    /// What the planner says, or a reader at its first look.
+    pub async fn start(state: &SessionState, plan: &LogicalPlan) -> Result<Self> {
+        let plan = physical(state, plan).await?;
+        Ok(Self {
+            #[cfg(feature = "ballista")]
+            job: ballista::Job::of(&plan, state),
+            _watched: spill::watch(&plan, state),
+            batches: execute_stream(plan, state.task_ctx())?,
+        })
+    }
+
+    /// The next batch, where there is one.
+    pub async fn next(&mut self) -> Option<Result<RecordBatch>> {
+        #[cfg(feature = "ballista")]
+        if let Some(job) = &self.job {
+            return job.next(&mut self.batches).await;
+        }
+        self.batches.next().await
+    }
 }
 
 /// All batches of a plan whose result is small.
@@ -24,9 +64,12 @@ pub async fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dy
 /// # Errors
 /// What the planner or a reader says.
 pub async fn rows(state: &SessionState, plan: &LogicalPlan) -> Result<Vec<RecordBatch>> {
-    let plan = physical(state, plan).await?;
-    let _watched = spill::watch(&plan, state);
-    collect(plan, state.task_ctx()).await
+    let mut running = Running::start(state, plan).await?;
+    let mut batches = Vec::new();
+    while let Some(batch) = running.next().await {
+        batches.push(batch?);
+    }
+    Ok(batches)
 }
 
 /// The only row of a plan that aggregates everything.

@@ -6,19 +6,17 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::Result as EngineResult;
 use datafusion::execution::session_state::SessionState;
-use datafusion::physical_plan::execute_stream;
-use futures::StreamExt;
 
+use super::cluster::Work;
 use super::fan_out::FannedOut;
 use super::fold::Fold;
 use super::prepare::{Prepared, Stages};
 use super::profile::Profile;
 use super::publish::{Output, Staged};
+use super::query::Running;
 use super::report::{Event, RunReport, Stage};
 use super::table::{self, OutputReport};
-use super::{
-    EngineError, Observer, RunRequest, check, culprit, facts, lineage, query, session, source, spill, summary,
-};
+use super::{EngineError, Observer, RunRequest, check, culprit, facts, lineage, session, source, summary};
 use crate::component::{Component, ComponentError, FanOut};
 use crate::plan::schema;
 
@@ -42,7 +40,8 @@ pub async fn materialize(
     let output = claim(path)?;
     let besides = component.fan_out().iter().map(|(table, path)| Ok((*table, claim(path)?)));
     let besides = besides.collect::<Result<BTreeMap<FanOut, Output>, EngineError>>()?;
-    let mut prepared = Prepared::new(component, request.as_of, state, &mut stages).await?;
+    let work = Work::of(component, state).await?;
+    let mut prepared = Prepared::new(component, request.as_of, state, &work, &mut stages).await?;
     refuse_own_files(component, "output", &output, &prepared)?;
     for (table, output) in &besides {
         refuse_own_files(component, &format!("fan_out.{}", table.name()), output, &prepared)?;
@@ -53,10 +52,10 @@ pub async fn materialize(
     stages.begin(Stage::Score);
     let schema = schema::output(component);
     let outputs = Outputs { scores: &output, besides: &besides, schema: &schema };
-    let run = Run { component, request, state, observer };
+    let run = Run { component, request, state, work: &work, observer };
     let Written { staged, tables, fold, data_version } = run.score(&mut prepared, &outputs).await?;
     for (role, files) in &prepared.opening.read {
-        files.same(role, state).await?;
+        files.same(role, &work, state).await?;
     }
     stages.log(format!("{} customers scored", fold.customers));
     stages.begin(Stage::Publish);
@@ -126,6 +125,7 @@ struct Run<'a> {
     component: &'a Component,
     request: &'a RunRequest,
     state: &'a SessionState,
+    work: &'a Work,
     observer: &'a Observer,
 }
 
@@ -146,7 +146,7 @@ struct Written {
 
 impl Run<'_> {
     async fn score(&self, prepared: &mut Prepared, outputs: &Outputs<'_>) -> Result<Written, EngineError> {
-        let Self { component, request, state, observer } = self;
+        let Self { component, request, state, observer, .. } = self;
         let planner = prepared.planner(component, state, false);
         let mut fold = Fold::new(component, &planner);
         let plan = planner.plan().map_err(|error| EngineError::internal("planning the scores", error))?;
@@ -155,13 +155,8 @@ impl Run<'_> {
         let facts = facts::of_run(component, request, prepared);
         let besides = FannedOut::start(component, outputs.besides, outputs.schema, &facts, state).await?;
         let rows: Vec<u64> = prepared.profiles.values().map(Profile::kept).collect();
-        let state = &session::for_rows(state, &rows);
-        let physical = query::physical(state, &plan).await;
-        let stream = physical.and_then(|plan| {
-            let watched = spill::watch(&plan, state);
-            Ok((watched, execute_stream(plan, state.task_ctx())?))
-        });
-        let (_watched, mut batches) = match stream {
+        let work = &session::for_rows(&self.work.state, &rows);
+        let mut batches = match Running::start(work, &plan).await {
             Ok(started) => started,
             Err(error) => return Err(culprit::name(error, &prepared.opening.bound, prepared.window, state).await),
         };

@@ -11,6 +11,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+use super::cluster::{Cluster, ClusterConfig};
 use super::limits::{self, InputLimits};
 use super::pages::Arriving;
 use super::spill::Spilled;
@@ -49,6 +50,8 @@ pub struct EngineConfig {
     pub max_input_bytes: Option<u64>,
     /// Partitions that work in parallel; as many as there are processors if not given.
     pub target_partitions: Option<usize>,
+    /// Cluster that does the work of runs; this process if not given.
+    pub cluster: Option<ClusterConfig>,
     /// Folders that paths of components may lead to; wherever this user may read and write if not given.
     pub roots: Option<Roots>,
     /// Settings of object stores that go before the environment's.
@@ -132,9 +135,31 @@ pub fn new(config: &EngineConfig, shared: &Shared) -> Result<SessionState, Engin
     if let Some(roots) = &config.roots {
         session = session.with_extension(Arc::new(roots.clone()));
     }
+    if let Some(cluster) = &config.cluster {
+        let workspace = shared.workspace().path().to_owned();
+        session = session.with_extension(Arc::new(Cluster { config: cluster.clone(), workspace }));
+        // Views carry their buffers whole, however few rows of them are left, and messages between machines are limited.
+        session.options_mut().execution.parquet.schema_force_view_types = false;
+    }
     // Columns are named as the files name them, in upper and lower case.
     session.options_mut().sql_parser.enable_ident_normalization = false;
     Ok(SessionContext::new_with_config_rt(session, runtime).state())
+}
+
+/// The same session, whose plans the cluster runs.
+///
+/// # Errors
+/// Where its scheduler cannot be reached.
+pub async fn on_cluster(state: &SessionState, config: &ClusterConfig) -> Result<SessionState, EngineError> {
+    #[cfg(feature = "ballista")]
+    return Ok(super::ballista::session(state, config).await?);
+    #[cfg(not(feature = "ballista"))]
+    {
+        let _ = (state, config);
+        // No configuration of a cluster can be made in such a build.
+        let missing = datafusion::error::DataFusionError::Internal(super::cluster::NO_BALLISTA.to_owned());
+        Err(EngineError::internal("looking for a cluster", missing))
+    }
 }
 
 /// The same session for a plan that reads so many rows of each input. See docs/performance.md.
@@ -148,11 +173,16 @@ pub fn for_rows(state: &SessionState, rows: &[u64]) -> SessionState {
         MemoryLimit::Finite(limit) => limit >= ROOMY,
         MemoryLimit::Infinite | MemoryLimit::Unknown => true,
     };
+    let large = total >= MANY_ROWS && roomy;
+    let busy = largest.saturating_mul(state.config().target_partitions() as u64) <= total;
+    if !large && !busy {
+        return state.clone();
+    }
     let mut config = state.config().clone();
-    if total >= MANY_ROWS && roomy {
+    if large {
         config = config.with_batch_size(LARGE_BATCH);
     }
-    if largest.saturating_mul(config.target_partitions() as u64) <= total {
+    if busy {
         config = config.with_repartition_file_scans(false).with_round_robin_repartition(false);
     }
     SessionStateBuilder::new_from_existing(state.clone()).with_config(config).build()

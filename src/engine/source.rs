@@ -12,6 +12,7 @@ use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::session_state::SessionState;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -19,6 +20,7 @@ use object_store::local::LocalFileSystem;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use url::{Position, Url};
 
+use super::cluster::{Cluster, Work};
 use super::limits::InputLimits;
 use super::pages::Arriving;
 use super::parquet_vet::{self, Pages};
@@ -68,9 +70,9 @@ impl Files {
     ///
     /// # Errors
     /// Where a file was changed or removed meanwhile.
-    pub async fn same(&self, role: &str, state: &SessionState) -> Result<(), EngineError> {
-        // Objects of a store are held to one state with every read.
-        if self.url.scheme() != "file" {
+    pub async fn same(&self, role: &str, work: &Work, state: &SessionState) -> Result<(), EngineError> {
+        // Objects of a store are held to one state with every read of this process, though not with an executor's.
+        if self.url.scheme() != "file" && !work.remote {
             return Ok(());
         }
         let unreadable = |error| EngineError::unreadable(role, &self.path, error);
@@ -220,7 +222,11 @@ impl Source<'_> {
             None => unreadable(error),
         })?;
         let schema = self.keep_key_text(schema);
-        let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(schema);
+        let config = match state.config().get_extension::<Cluster>() {
+            Some(_) => ListingTableConfig::new_with_multi_paths(one_by_one(&at, &files).map_err(unreadable)?),
+            None => ListingTableConfig::new(url),
+        };
+        let config = config.with_listing_options(options).with_schema(schema);
         let table = ListingTable::try_new(config).map_err(unreadable)?;
         Ok(Opened {
             table: Table { path: self.path.to_owned(), source: provider_as_source(Arc::new(table)) },
@@ -339,6 +345,16 @@ impl Source<'_> {
 /// All rows are looked at, so that a late one cannot break an early guess at the types.
 fn csv() -> CsvFormat {
     CsvFormat::default().with_schema_infer_max_rec(usize::MAX)
+}
+
+/// A URL for each file: on its way to a scheduler a pattern is lost, and all of its folder would be read.
+fn one_by_one(at: &Url, files: &[ObjectMeta]) -> DataFusionResult<Vec<ListingTableUrl>> {
+    let of_file = |file: &ObjectMeta| {
+        let mut url = at.clone();
+        url.set_path(&file.location.as_ref().replace('%', "%25"));
+        ListingTableUrl::try_new(url, None)
+    };
+    files.iter().map(of_file).collect()
 }
 
 /// A path from the root without links and `..`, which object stores do not know, as far as it exists.

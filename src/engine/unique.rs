@@ -7,11 +7,14 @@ use datafusion::common::hash_utils::{QualityRandomState, create_hashes};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::session_state::SessionState;
+use datafusion::functions_aggregate::count::count;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream_partitioned};
 use futures::StreamExt;
 use tokio::task::JoinSet;
 
-use super::profile::Profile;
+use super::cluster::Work;
+use super::profile::{Profile, number};
 use super::{EngineError, query};
 use crate::plan::bind::BoundInput;
 use crate::plan::input::{Window, keys};
@@ -34,14 +37,25 @@ pub async fn one_row_each(
     input: &BoundInput,
     window: Window,
     profile: &Profile,
-    state: &SessionState,
+    work: &Work,
 ) -> Result<bool, EngineError> {
     if profile.kept() <= 1 {
         return Ok(true);
     }
     let role = format!("input `{}`", input.name);
-    let differ = differ(input, window, profile.kept(), state).await;
+    let differ = match work.remote {
+        true => all_differ_there(input, window, profile.kept(), work).await,
+        false => differ(input, window, profile.kept(), &work.state).await,
+    };
     differ.map_err(|error| EngineError::unreadable(&role, &input.table.path, error))
+}
+
+/// The same, counted by a cluster, so that no process has to hold all keys.
+async fn all_differ_there(input: &BoundInput, window: Window, rows: u64, work: &Work) -> Result<bool> {
+    let keys = LogicalPlanBuilder::from(keys(input, window)?).distinct()?;
+    let plan = keys.aggregate(Vec::<Expr>::new(), [count(lit(1_i64))])?.build()?;
+    let row = query::single_row(&work.state, &plan).await?;
+    Ok(row.first().map(number) == Some(rows))
 }
 
 async fn differ(input: &BoundInput, window: Window, rows: u64, state: &SessionState) -> Result<bool> {

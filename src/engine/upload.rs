@@ -30,12 +30,13 @@ const ROLE: &str = "output";
 /// Uploads of this process that are neither complete nor removed.
 static OPEN: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
 
-/// One of them.
+/// One of them, or a job of a cluster.
 #[derive(Debug)]
-struct Open;
+pub struct Open;
 
 impl Open {
-    fn new() -> Self {
+    /// One more.
+    pub fn new() -> Self {
         OPEN.send_modify(|open| *open += 1);
         Self
     }
@@ -47,7 +48,8 @@ impl Drop for Open {
     }
 }
 
-/// Waits until what failed and cancelled runs had sent to stores is removed, which happens behind their backs.
+/// Waits until what failed and cancelled runs had sent to stores is removed, and what they had begun on a cluster is
+/// cancelled, both of which happen behind their backs.
 pub async fn uploads_ended() {
     // Cannot fail, as the sender lives as long as the process.
     let _ = OPEN.subscribe().wait_for(|open| *open == 0).await;

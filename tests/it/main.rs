@@ -7,6 +7,8 @@
     reason = "a test may panic and write files"
 )]
 
+#[cfg(feature = "ballista-cluster")]
+mod ballista;
 mod calls;
 mod cases;
 mod corpus;

@@ -26,6 +26,14 @@ fn listening(child: &mut Child) -> String {
 }
 
 #[test]
+#[cfg(not(feature = "ballista"))]
+fn a_build_without_ballista_says_how_to_get_one() {
+    let (code, message) = refused(&["--engine", "ballista", "--scheduler", "df://127.0.0.1:50050"]);
+    assert_eq!(code, Some(2), "{message}");
+    assert!(message.contains("this build has no Ballista") && message.contains("--features ballista"), "{message}");
+}
+
+#[test]
 fn what_strangers_can_reach_is_refused_unless_insecure_says_so() {
     for open in ["0.0.0.0:0", "[::]:0"] {
         let (code, message) = refused(&["--listen", open]);
