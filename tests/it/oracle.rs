@@ -254,7 +254,8 @@ fn outcome(
                 weights += indicator.weight;
             }
         }
-        let mean = (weights > 0.0).then(|| sum / weights);
+        // A rounding error beyond 100 is none of the score.
+        let mean = (weights > 0.0).then(|| (sum / weights).min(100.0));
         let caps = part.caps.iter().filter(|cap| holds(cap, part, &id, values));
         uncapped.push(mean.map(|mean| (mean, weights)));
         components.push(mean.map(|mean| caps.fold(mean, |score, cap| score.min(cap.at_most))));
