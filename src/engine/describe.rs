@@ -4,11 +4,10 @@ use chrono::Utc;
 use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::displayable;
 
-use super::cluster::Work;
-use super::prepare::{Prepared, Stages, open};
+use super::prepare::{Prepared, open};
 use super::report::{Description, InputDescription};
 use super::table::{self, OutputReport};
-use super::{EngineError, RunRequest, lineage, no_observer, query, source, summary};
+use super::{EngineError, RunRequest, lineage, query, source, summary};
 use crate::component::{Component, FanOut};
 use crate::plan::schema;
 
@@ -49,10 +48,10 @@ pub async fn describe(component: &Component, state: &SessionState) -> Result<Des
 /// # Errors
 /// Whatever is wrong with the component or its inputs.
 pub async fn plan(component: &Component, request: &RunRequest, state: &SessionState) -> Result<String, EngineError> {
-    let prepared =
-        Prepared::new(component, request.as_of, state, &Work::here(state), &mut Stages::new(&no_observer())).await?;
+    let prepared = Prepared::to_look(component, request.as_of, state).await?;
     let internal = |error| EngineError::internal("planning the scores", error);
     let plan = prepared.planner(component, state, false).plan().map_err(internal)?;
+    let state = &prepared.session(state);
     let optimized = state.optimize(&plan).map_err(internal)?;
     let physical = query::physical(state, &plan).await.map_err(internal)?;
     let physical = displayable(physical.as_ref()).indent(false);

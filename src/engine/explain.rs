@@ -5,10 +5,9 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{LogicalPlanBuilder, lit};
 
-use super::cluster::Work;
-use super::prepare::{Prepared, Stages};
+use super::prepare::Prepared;
 use super::report::{ComponentExplanation, Explanation, IndicatorExplanation};
-use super::{EngineError, RunRequest, culprit, no_observer, query};
+use super::{EngineError, RunRequest, culprit, query};
 use crate::component::Component;
 use crate::plan::bind::Origin;
 use crate::plan::{names, scale};
@@ -24,8 +23,7 @@ pub async fn explain(
     state: &SessionState,
     customer_id: &str,
 ) -> Result<Explanation, EngineError> {
-    let prepared =
-        Prepared::new(component, request.as_of, state, &Work::here(state), &mut Stages::new(&no_observer())).await?;
+    let prepared = Prepared::to_look(component, request.as_of, state).await?;
     let planner = prepared.planner(component, state, true);
     let internal = |error| EngineError::internal("planning the explanation", error);
     let plan = planner.plan().map_err(internal)?;

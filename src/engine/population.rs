@@ -78,17 +78,8 @@ async fn in_store(role: &str, path: &str, state: &SessionState) -> Result<Option
     Ok(footer.file_metadata().key_value_metadata().cloned())
 }
 
-/// All statistics that the scorecard needs of the connected inputs.
-///
-/// # Errors
-/// Where an input cannot be read.
-pub async fn find(
-    pinned: &PinnedStatistics,
-    bound: &Bound,
-    profiles: &BTreeMap<InputName, Profile>,
-    window: Window,
-    (work, state): (&Work, &SessionState),
-) -> Result<Statistics, EngineError> {
+/// The statistics that are known without reading a row.
+pub fn known(pinned: &PinnedStatistics, bound: &Bound, profiles: &BTreeMap<InputName, Profile>) -> Statistics {
     let mut found = Statistics::default();
     for (name, input) in &bound.inputs {
         for field in &input.fields {
@@ -102,6 +93,21 @@ pub async fn find(
                 }
             }
         }
+    }
+    found
+}
+
+/// All statistics that the scorecard needs of the connected inputs, from those that are known.
+///
+/// # Errors
+/// Where an input cannot be read.
+pub async fn find(
+    mut found: Statistics,
+    bound: &Bound,
+    window: Window,
+    (work, state): (&Work, &SessionState),
+) -> Result<Statistics, EngineError> {
+    for (name, input) in &bound.inputs {
         let wanted = population::wanted(input, &found);
         if wanted.is_empty() {
             continue;

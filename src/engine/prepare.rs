@@ -1,6 +1,7 @@
 //! From a component to everything a plan needs: tables opened and bound, rows profiled, statistics found.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -11,16 +12,27 @@ use futures::future::join_all;
 use tokio::task::JoinSet;
 
 use super::cluster::Work;
+use super::fuse::Fusing;
+use super::gather::Gathering;
+use super::grouped::Grouped;
 use super::profile::Profile;
 use super::report::{Event, Stage, StageReport};
 use super::source::{Files, Opened, Place, Source, resolve};
-use super::{EngineError, Observer, population, unique, version};
+use super::unique::Keys;
+use super::{EngineError, Observer, grouped, no_observer, population, session, unique, version};
 use crate::component::{Component, Format, PinnedStatistics};
 use crate::plan::bind::{BoundField, BoundInput, counts};
 use crate::plan::input::Window;
+use crate::plan::population::wanted;
 use crate::plan::profile::Count;
-use crate::plan::{Bound, Planner, Statistics, bind};
-use crate::scorecard::InputName;
+use crate::plan::{Bound, Planner, Statistics, bind, needs_text};
+use crate::scorecard::{InputName, Scale, Statistic};
+
+/// The share of all runs' memory that an operator may take whose data do not go to disk, as its inverse.
+const GROUPED: usize = 4;
+
+/// Bytes of rows that a grouping brings together at once.
+const AT_ONCE: usize = 48 << 20;
 
 /// Times the stages of a run and tells of each.
 pub struct Stages<'a> {
@@ -51,7 +63,12 @@ impl<'a> Stages<'a> {
     /// Ends the current stage.
     pub fn end(&mut self) {
         if let Some((stage, since)) = self.current.take() {
-            self.ended.push(StageReport { stage, elapsed: since.elapsed() });
+            let elapsed = since.elapsed();
+            // A run that has to begin again goes through its stages twice.
+            match self.ended.iter_mut().find(|ended| ended.stage == stage) {
+                Some(ended) => ended.elapsed += elapsed,
+                None => self.ended.push(StageReport { stage, elapsed }),
+            }
         }
     }
 }
@@ -146,6 +163,18 @@ fn dates_as_numbers(input: &BoundInput) -> Vec<String> {
         .collect()
 }
 
+/// How much is done before the scores are planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// Large inputs whose first keys differ are taken to have one row for each customer; the plan has to notice where
+    /// that is not so. What is grouped for the population's sake is kept for the scores.
+    Quick,
+    /// As quick, but that all keys differ is made sure of.
+    Proven,
+    /// Proven, and nothing is kept.
+    Plain,
+}
+
 /// Everything that a plan needs.
 pub struct Prepared {
     /// Tables, files and warnings.
@@ -162,8 +191,51 @@ pub struct Prepared {
     pub window: Window,
     /// Start of the run.
     pub calculated_at: DateTime<Utc>,
+    /// Whether an input is only taken to have one row for each customer.
+    pub unproven: bool,
     /// The data version, which is found while the run goes on; it ends with the run.
     pub version: JoinSet<Result<String, EngineError>>,
+    // Their memory is given back with this.
+    _kept: Vec<Grouped>,
+}
+
+/// What makes a plan over inputs of so many rows faster.
+fn rules(state: &SessionState, rows: &[u64], refuse_repeats: bool) -> Vec<session::Rule> {
+    let room = session::share_of_memory(state, GROUPED);
+    vec![Arc::new(Gathering { rows: rows.iter().sum(), room, at_once: AT_ONCE, refuse_repeats }), Arc::new(Fusing)]
+}
+
+/// Whether a percentile is wanted of an input, for which all its rows would be kept where they are taken for customers.
+fn ranks(input: &BoundInput) -> bool {
+    let percentile = |statistic: &Statistic| matches!(statistic, Statistic::Percentile(_));
+    let mut scales = input.fields.iter().map(|field| &field.indicator.scale);
+    scales.any(|scale| matches!(scale, Scale::Percentile(_)) || scale.statistics().iter().any(percentile))
+}
+
+/// Groups the inputs that population statistics have to be found of, so that this is not done again for the scores.
+async fn keep_groups(
+    component: &Component,
+    bound: &mut Bound,
+    known: &Statistics,
+    (profiles, window): (&BTreeMap<InputName, Profile>, Window),
+    state: &SessionState,
+) -> Result<Vec<Grouped>, EngineError> {
+    let wanted = |input: &BoundInput| !input.rows.one_each && !wanted(input, known).is_empty();
+    let inputs: Vec<&mut BoundInput> = bound.inputs.values_mut().filter(|input| wanted(input)).collect();
+    let rows: Vec<u64> = inputs.iter().filter_map(|input| Some(profiles.get(&input.name)?.kept())).collect();
+    let state = &session::faster(&session::for_groupings(state, &rows), rules(state, &rows, false));
+    let mut kept = Vec::new();
+    // One after the other, as rows take memory until they are grouped; each keeps all partitions busy.
+    for input in inputs {
+        let texts = |field: &BoundField| needs_text(component, &field.component, &field.indicator);
+        let grouped = grouped::group(input, window, texts, state).await;
+        let role = format!("input `{}`", input.name);
+        if let Some(grouped) = grouped.map_err(|error| EngineError::unreadable(&role, &input.table.path, error))? {
+            input.grouped = Some(grouped.table.clone());
+            kept.push(grouped);
+        }
+    }
+    Ok(kept)
 }
 
 impl Prepared {
@@ -174,8 +246,8 @@ impl Prepared {
     pub async fn new(
         component: &Component,
         as_of: Option<DateTime<Utc>>,
-        state: &SessionState,
-        work: &Work,
+        (state, work): (&SessionState, &Work),
+        effort: Effort,
         stages: &mut Stages<'_>,
     ) -> Result<Self, EngineError> {
         // As exact as the table's timestamps are.
@@ -195,21 +267,47 @@ impl Prepared {
         }
         stages.begin(Stage::Profile);
         work.sees(&opening.bound, state).await?;
+        // Only the operator for plain numbers notices keys that repeat.
+        let unscored = Statistics::default();
+        let bound = &opening.bound;
+        let planner = Planner { component, bound, statistics: &unscored, state, as_of, calculated_at, explain: false };
+        let sample = effort == Effort::Quick && planner.joins_numbers();
         // Side by side, as each of them has parts that keep one processor busy and no more.
         let looked_at = opening.bound.inputs.iter_mut().map(|(name, input)| async move {
             let profile = Profile::of(input, window, state, work).await?;
             input.rows.all_have_keys = profile.count(Count::NoKey) == Some(0);
-            input.rows.one_each = unique::one_row_each(input, window, &profile, work).await?;
-            Ok((*name, profile))
+            let keys = unique::of_rows(input, window, &profile, work, sample && !ranks(input)).await?;
+            input.rows.one_each = keys != Keys::Repeat;
+            Ok(((*name, profile), keys == Keys::SeemToDiffer))
         });
         // All of them to their ends, so that of several errors it is always the same one that is told.
-        let profiles = join_all(looked_at).await.into_iter().collect::<Result<BTreeMap<_, _>, EngineError>>()?;
+        let looked_at = join_all(looked_at).await.into_iter().collect::<Result<Vec<_>, EngineError>>()?;
+        let unproven = looked_at.iter().any(|(_, unproven)| *unproven);
+        let profiles: BTreeMap<_, _> = looked_at.into_iter().map(|(profile, _)| profile).collect();
         for (name, profile) in &profiles {
             stages.log(format!("input `{name}`: {} rows, of which {} count", profile.rows(), profile.kept()));
         }
         stages.begin(Stage::Population);
-        let statistics = population::find(&pinned, &opening.bound, &profiles, window, (work, state)).await?;
-        Ok(Self { opening, profiles, pinned, statistics, as_of, window, calculated_at, version })
+        let known = population::known(&pinned, &opening.bound, &profiles);
+        let mut kept = Vec::new();
+        if effort != Effort::Plain && !work.remote {
+            kept = keep_groups(component, &mut opening.bound, &known, (&profiles, window), state).await?;
+        }
+        let statistics = population::find(known, &opening.bound, window, (work, state)).await?;
+        Ok(Self { opening, profiles, pinned, statistics, as_of, window, calculated_at, unproven, version, _kept: kept })
+    }
+
+    /// The same for whoever looks and writes nothing.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the component or its inputs.
+    pub async fn to_look(
+        component: &Component,
+        as_of: Option<DateTime<Utc>>,
+        state: &SessionState,
+    ) -> Result<Self, EngineError> {
+        let (here, observer) = (Work::here(state), no_observer());
+        Self::new(component, as_of, (state, &here), Effort::Plain, &mut Stages::new(&observer)).await
     }
 
     /// The data version, once it is known.
@@ -222,6 +320,22 @@ impl Prepared {
             Some(outcome) => outcome.map_err(panicked)?,
             None => Err(EngineError::internal("hashing", DataFusionError::Internal("done twice".to_owned()))),
         }
+    }
+
+    /// A session for the plan of the scores in this process.
+    pub fn session(&self, state: &SessionState) -> SessionState {
+        let mut rows = self.rows();
+        let session = session::for_rows(state, &rows);
+        if self.opening.bound.history.is_some() {
+            // About as many as there are customers.
+            rows.push(rows.iter().copied().max().unwrap_or(0));
+        }
+        session::faster(&session, rules(state, &rows, self.unproven))
+    }
+
+    /// Rows of each input that count.
+    pub fn rows(&self) -> Vec<u64> {
+        self.profiles.values().map(Profile::kept).collect()
     }
 
     /// What makes the plan.

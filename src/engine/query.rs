@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use futures::StreamExt;
 
+use super::gather::GatherExec;
 use super::spill;
 #[cfg(feature = "ballista")]
 use super::{ballista, split};
@@ -29,7 +31,7 @@ pub async fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dy
 /// A plan at work; dropping it ends the work, wherever it is done.
 pub struct Running {
     batches: SendableRecordBatchStream,
-    _watched: spill::Watched,
+    watched: spill::Watched,
     #[cfg(feature = "ballista")]
     job: Option<ballista::Job>,
 }
@@ -44,9 +46,16 @@ impl Running {
         Ok(Self {
             #[cfg(feature = "ballista")]
             job: ballista::Job::of(&plan, state),
-            _watched: spill::watch(&plan, state),
+            watched: spill::watch(&plan, state),
             batches: execute_stream(plan, state.task_ctx())?,
         })
+    }
+
+    /// Whether a [`GatherExec`] joins the inputs that fails where a customer has several rows in one of them.
+    pub fn refuses_repeats(&self) -> bool {
+        let refuses =
+            |node: &Arc<dyn ExecutionPlan>| node.downcast_ref::<GatherExec>().map(GatherExec::refuses_repeats);
+        self.watched.plan().exists(|node| Ok(refuses(node) == Some(true))).unwrap_or(false)
     }
 
     /// The next batch, where there is one.

@@ -4,19 +4,18 @@ use std::collections::BTreeMap;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::error::Result as EngineResult;
+use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::session_state::SessionState;
 
 use super::cluster::Work;
 use super::fan_out::FannedOut;
 use super::fold::Fold;
-use super::prepare::{Prepared, Stages};
-use super::profile::Profile;
+use super::prepare::{Effort, Prepared, Stages};
 use super::publish::{Output, Staged};
 use super::query::Running;
 use super::report::{Event, RunReport, Stage};
 use super::table::{self, OutputReport};
-use super::{EngineError, Observer, RunRequest, check, culprit, facts, lineage, session, source, summary};
+use super::{EngineError, Observer, RunRequest, check, culprit, facts, gather, lineage, session, source, summary};
 use crate::component::{Component, ComponentError, FanOut};
 use crate::plan::schema;
 
@@ -41,7 +40,7 @@ pub async fn materialize(
     let besides = component.fan_out().iter().map(|(table, path)| Ok((*table, claim(path)?)));
     let besides = besides.collect::<Result<BTreeMap<FanOut, Output>, EngineError>>()?;
     let work = Work::of(component, state).await?;
-    let mut prepared = Prepared::new(component, request.as_of, state, &work, &mut stages).await?;
+    let mut prepared = Prepared::new(component, request.as_of, (state, &work), Effort::Quick, &mut stages).await?;
     refuse_own_files(component, "output", &output, &prepared)?;
     for (table, output) in &besides {
         refuse_own_files(component, &format!("fan_out.{}", table.name()), output, &prepared)?;
@@ -53,7 +52,23 @@ pub async fn materialize(
     let schema = schema::output(component);
     let outputs = Outputs { scores: &output, besides: &besides, schema: &schema };
     let run = Run { component, request, state, work: &work, observer };
-    let Written { staged, tables, fold, data_version } = run.score(&mut prepared, &outputs).await?;
+    let written = match run.score(&mut prepared, &outputs).await? {
+        Some(written) => written,
+        None => {
+            stages.log(
+                "a customer has several rows in an input that seemed to have one for each: beginning again".to_owned(),
+            );
+            let as_of = prepared.as_of;
+            // With the memory that it holds.
+            drop(prepared);
+            prepared = Prepared::new(component, Some(as_of), (state, &work), Effort::Proven, &mut stages).await?;
+            stages.begin(Stage::Score);
+            let repeated = || DataFusionError::Internal("customers repeat where none does".to_owned());
+            let written = run.score(&mut prepared, &outputs).await?;
+            written.ok_or_else(|| EngineError::internal("scoring", repeated()))?
+        }
+    };
+    let Written { staged, tables, fold, data_version } = written;
     for (role, files) in &prepared.opening.read {
         files.same(role, &work, state).await?;
     }
@@ -145,7 +160,8 @@ struct Written {
 }
 
 impl Run<'_> {
-    async fn score(&self, prepared: &mut Prepared, outputs: &Outputs<'_>) -> Result<Written, EngineError> {
+    /// Writes the tables; `None` where inputs that were only taken to have one row for each customer have not.
+    async fn score(&self, prepared: &mut Prepared, outputs: &Outputs<'_>) -> Result<Option<Written>, EngineError> {
         let Self { component, request, state, observer, .. } = self;
         let planner = prepared.planner(component, state, false);
         let mut fold = Fold::new(component, &planner);
@@ -154,9 +170,12 @@ impl Run<'_> {
         let mut writer = outputs.scores.write(outputs.schema.clone()).await?;
         let facts = facts::of_run(component, request, prepared);
         let besides = FannedOut::start(component, outputs.besides, outputs.schema, &facts, state).await?;
-        let rows: Vec<u64> = prepared.profiles.values().map(Profile::kept).collect();
-        let work = &session::for_rows(&self.work.state, &rows);
+        let work = &match self.work.remote {
+            true => session::for_rows(&self.work.state, &prepared.rows()),
+            false => prepared.session(&self.work.state),
+        };
         let mut batches = match Running::start(work, &plan).await {
+            Ok(started) if prepared.unproven && !started.refuses_repeats() => return Ok(None),
             Ok(started) => started,
             Err(error) => return Err(culprit::name(error, &prepared.opening.bound, prepared.window, state).await),
         };
@@ -173,13 +192,14 @@ impl Run<'_> {
                     }
                     observer(Event::Rows(fold.customers));
                 }
+                Err(error) if gather::repeats_of(&error) => return Ok(None),
                 Err(error) => return Err(culprit::name(error, &prepared.opening.bound, prepared.window, state).await),
             }
         }
         let data_version = prepared.data_version().await?;
         let facts = facts::of_scores(facts, prepared, &fold, &data_version)?;
         let staged = writer.finish(facts).await?;
-        Ok(Written { staged, tables: besides.finish().await?, fold, data_version })
+        Ok(Some(Written { staged, tables: besides.finish().await?, fold, data_version }))
     }
 }
 

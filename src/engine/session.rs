@@ -9,6 +9,7 @@ use datafusion::execution::disk_manager::{DiskManager, DiskManagerBuilder, DiskM
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryLimit, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::cluster::{Cluster, ClusterConfig};
@@ -59,6 +60,9 @@ pub struct EngineConfig {
     /// How long an object store may take to answer; some 15 seconds if not given, and longer for what is sent to it.
     pub store_timeout: Option<Duration>,
 }
+
+/// A rule for physical plans.
+pub type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 
 /// What an input may be at most.
 pub fn input_limits(config: &EngineConfig) -> InputLimits {
@@ -167,25 +171,43 @@ pub async fn on_cluster(state: &SessionState, config: &ClusterConfig) -> Result<
 /// Large batches cost less for each row, but memory that no pool counts, and that small tables do not win back. Inputs that
 /// are enough to keep the partitions busy side by side are read in one go each: what is decoded at once takes memory too.
 pub fn for_rows(state: &SessionState, rows: &[u64]) -> SessionState {
-    let total: u64 = rows.iter().sum();
-    let largest = rows.iter().max().copied().unwrap_or(0);
+    let config = for_batches(state, rows);
+    let (largest, total) = (rows.iter().max().copied().unwrap_or(0), rows.iter().sum());
+    let busy = largest.saturating_mul(state.config().target_partitions() as u64) <= total;
+    let config = match busy {
+        true => config.with_repartition_file_scans(false).with_round_robin_repartition(false),
+        false => config,
+    };
+    SessionStateBuilder::new_from_existing(state.clone()).with_config(config).build()
+}
+
+/// The same session for plans that group inputs of so many rows.
+pub fn for_groupings(state: &SessionState, rows: &[u64]) -> SessionState {
+    SessionStateBuilder::new_from_existing(state.clone()).with_config(for_batches(state, rows)).build()
+}
+
+/// Bytes that are one of so many equal shares of what runs have left of their memory.
+pub fn share_of_memory(state: &SessionState, shares: usize) -> usize {
+    let pool = &state.runtime_env().memory_pool;
+    match pool.memory_limit() {
+        MemoryLimit::Finite(limit) => limit.saturating_sub(pool.reserved()) / shares,
+        MemoryLimit::Infinite | MemoryLimit::Unknown => usize::MAX,
+    }
+}
+
+fn for_batches(state: &SessionState, rows: &[u64]) -> SessionConfig {
     let roomy = match state.runtime_env().memory_pool.memory_limit() {
         MemoryLimit::Finite(limit) => limit >= ROOMY,
         MemoryLimit::Infinite | MemoryLimit::Unknown => true,
     };
-    let large = total >= MANY_ROWS && roomy;
-    let busy = largest.saturating_mul(state.config().target_partitions() as u64) <= total;
-    if !large && !busy {
-        return state.clone();
-    }
-    let mut config = state.config().clone();
-    if large {
-        config = config.with_batch_size(LARGE_BATCH);
-    }
-    if busy {
-        config = config.with_repartition_file_scans(false).with_round_robin_repartition(false);
-    }
-    SessionStateBuilder::new_from_existing(state.clone()).with_config(config).build()
+    let config = state.config().clone();
+    if rows.iter().sum::<u64>() >= MANY_ROWS && roomy { config.with_batch_size(LARGE_BATCH) } else { config }
+}
+
+/// The same session, whose physical plans go through these rules before the engine's own.
+pub fn faster(state: &SessionState, mut rules: Vec<Rule>) -> SessionState {
+    rules.extend(state.physical_optimizers().iter().cloned());
+    SessionStateBuilder::new_from_existing(state.clone()).with_physical_optimizer_rules(rules).build()
 }
 
 /// The same session, in which scans know their files' statistics.

@@ -24,6 +24,13 @@ pub struct Watched {
     spilled: Option<Arc<Spilled>>,
 }
 
+impl Watched {
+    /// The plan.
+    pub fn plan(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.plan
+    }
+}
+
 impl fmt::Debug for Watched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watched").finish_non_exhaustive()

@@ -1,8 +1,7 @@
 //! Whether no customer has two rows in an input, so that a plan can do without grouping them.
 
-use std::collections::HashSet;
-
 use datafusion::arrow::array::Array;
+use datafusion::common::HashSet;
 use datafusion::common::hash_utils::{QualityRandomState, create_hashes};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -20,12 +19,23 @@ use crate::plan::bind::BoundInput;
 use crate::plan::input::{Window, keys};
 
 /// Rows among which a repeated key shows soon, where an input has events rather than customers.
-const SAMPLE: usize = 65_536;
+const SAMPLE: usize = 32_768;
 
 /// Any number will do; that it is fixed makes two runs over one file alike.
 const SEED: u64 = 7;
 
-/// Reads the keys of the rows that count and tells whether they all differ.
+/// What is known of the keys of the rows that count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// No two are the same.
+    Differ,
+    /// No two of a sample are the same.
+    SeemToDiffer,
+    /// Some are the same, or there was no memory to find out.
+    Repeat,
+}
+
+/// Reads the keys of the rows that count and tells whether they all differ; with `sample`, of the first of them.
 ///
 /// Keys are compared by a 64-bit hash: two keys with one hash are taken for a repetition, which costs a grouping that was
 /// not needed and nothing else. Memory is 8 bytes a row, taken from the session's pool; where that is too much, the
@@ -33,21 +43,28 @@ const SEED: u64 = 7;
 ///
 /// # Errors
 /// Where the input cannot be read.
-pub async fn one_row_each(
+pub async fn of_rows(
     input: &BoundInput,
     window: Window,
     profile: &Profile,
     work: &Work,
-) -> Result<bool, EngineError> {
+    sample: bool,
+) -> Result<Keys, EngineError> {
     if profile.kept() <= 1 {
-        return Ok(true);
+        return Ok(Keys::Differ);
     }
     let role = format!("input `{}`", input.name);
+    let sampled = sample && !work.remote && profile.kept() > SAMPLE as u64;
     let differ = match work.remote {
         true => all_differ_there(input, window, profile.kept(), work).await,
-        false => differ(input, window, profile.kept(), &work.state).await,
+        false if sampled => differ(input, window, SAMPLE as u64, true, &work.state).await,
+        false => differ(input, window, profile.kept(), false, &work.state).await,
     };
-    differ.map_err(|error| EngineError::unreadable(&role, &input.table.path, error))
+    Ok(match differ.map_err(|error| EngineError::unreadable(&role, &input.table.path, error))? {
+        true if sampled => Keys::SeemToDiffer,
+        true => Keys::Differ,
+        false => Keys::Repeat,
+    })
 }
 
 /// The same, counted by a cluster, so that no process has to hold all keys.
@@ -58,14 +75,18 @@ async fn all_differ_there(input: &BoundInput, window: Window, rows: u64, work: &
     Ok(row.first().map(number) == Some(rows))
 }
 
-async fn differ(input: &BoundInput, window: Window, rows: u64, state: &SessionState) -> Result<bool> {
+async fn differ(input: &BoundInput, window: Window, rows: u64, first: bool, state: &SessionState) -> Result<bool> {
     let reservation = MemoryConsumer::new("hashes of keys").register(&state.runtime_env().memory_pool);
     // The hashes, and once more while they are brought together.
     let needed = usize::try_from(rows).unwrap_or(usize::MAX).saturating_mul(2 * size_of::<u64>());
     if reservation.try_grow(needed).is_err() {
         return Ok(false);
     }
-    let plan = query::physical(state, &keys(input, window)?).await?;
+    let mut plan = keys(input, window)?;
+    if first {
+        plan = LogicalPlanBuilder::from(plan).limit(0, Some(usize::try_from(rows).unwrap_or(SAMPLE)))?.build()?;
+    }
+    let plan = query::physical(state, &plan).await?;
     let streams = execute_stream_partitioned(plan, state.task_ctx())?;
     let mut work = JoinSet::new();
     for stream in streams {
@@ -86,7 +107,7 @@ async fn differ(input: &BoundInput, window: Window, rows: u64, state: &SessionSt
 async fn hashes(mut stream: SendableRecordBatchStream) -> Result<Option<Vec<u64>>> {
     let random = QualityRandomState::with_seed(SEED);
     let (mut all, mut buffer) = (Vec::new(), Vec::new());
-    let mut sample: HashSet<u64> = HashSet::new();
+    let mut sample: HashSet<u64> = HashSet::default();
     while let Some(batch) = stream.next().await {
         let batch = batch?;
         let keys = batch.column(0);

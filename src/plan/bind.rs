@@ -45,6 +45,8 @@ pub struct BoundInput {
     pub fields: Vec<BoundField>,
     /// What is known of the rows, so that a plan need not do what would change nothing.
     pub rows: KnownRows,
+    /// The input's customers, where they were grouped before: a table with the columns of [`super::input::customers`].
+    pub grouped: Option<Arc<dyn TableSource>>,
 }
 
 /// What is known of an input's rows.
@@ -164,7 +166,7 @@ impl Binder<'_> {
             self.column_type_error(&key_column, &key_type, "text or a whole number, as a customer's id", hint)
         })?;
         let (name, table, rows) = (self.name, self.table.clone(), KnownRows::default());
-        Ok(BoundInput { name, table, key_column, key, timestamp, filter, fields, rows })
+        Ok(BoundInput { name, table, key_column, key, timestamp, filter, fields, rows, grouped: None })
     }
 
     fn key_column(&self, schema: &Schema, problems: &mut Vec<Problem>) -> Result<String, PlanError> {

@@ -83,20 +83,29 @@ pub fn keys(input: &BoundInput, window: Window) -> Result<LogicalPlan> {
 /// # Errors
 /// Where the plan cannot be built, which is a fault of the program.
 pub fn customers(input: &BoundInput, window: Window, texts: impl Fn(&BoundField) -> bool) -> Result<LogicalPlan> {
+    if let Some(grouped) = &input.grouped {
+        let own = |name: &String| names::column(name).alias(name);
+        let columns = grouped.schema().fields().iter().map(|field| own(field.name())).collect::<Vec<_>>();
+        return LogicalPlanBuilder::scan(input.name.as_str(), grouped.clone(), None)?.project(columns)?.build();
+    }
     let plan = counting(input, window)?;
-    let (mut aggregates, mut projected) = (Vec::new(), Vec::new());
+    let (mut aggregates, mut projected, mut of_row) = (Vec::new(), Vec::new(), Vec::new());
     for field in &input.fields {
         let Some(reading) = &field.reading else { continue };
         if reading.is_aggregate {
             of_customer(field, reading, texts(field), &mut projected)?;
         } else {
-            of_rows(field, reading, texts(field), input, &mut aggregates)?;
+            of_rows(field, reading, texts(field), input, (&mut of_row, &mut aggregates))?;
         }
     }
     let key = input.key.clone().alias(names::CUSTOMER_ID);
     if input.rows.one_each && projected.is_empty() {
         return plan.project(std::iter::once(key).chain(aggregates))?.build();
     }
+    // Put together below the grouping, where expressions can be evaluated faster than in it.
+    let columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
+    let plan = plan.project(columns.into_iter().chain([input.key.clone().alias(names::KEY_OF_ROW)]).chain(of_row))?;
+    let key = names::column(names::KEY_OF_ROW).alias(names::CUSTOMER_ID);
     project_aggregated(plan, vec![key], projected, &aggregates)
 }
 
@@ -127,11 +136,15 @@ fn of_rows(
     reading: &Typed,
     text: bool,
     input: &BoundInput,
-    aggregates: &mut Vec<Expr>,
+    (of_row, aggregates): (&mut Vec<Expr>, &mut Vec<Expr>),
 ) -> Result<()> {
-    let aggregate = |value: Expr| match input.rows.one_each {
+    let mut aggregate = |value: Expr| match input.rows.one_each {
         true => of_one(field.indicator.aggregate, value),
-        false => aggregate(field.indicator.aggregate, value, input.timestamp.as_ref()),
+        false => {
+            let name = format!("row's {}", names::value(&field.component, &field.indicator));
+            of_row.push(value.alias(&name));
+            aggregate(field.indicator.aggregate, names::column(name), input.timestamp.as_ref())
+        }
     };
     let (component, indicator) = (&field.component, &field.indicator);
     if let Scale::Map { scores, default } = &indicator.scale {

@@ -79,6 +79,17 @@ fn carried(planner: &Planner<'_>, name: InputName, own: &[&ScoreComponent]) -> V
     columns
 }
 
+/// Whether there are several branches, with nothing but numbers in them.
+pub fn is_of_numbers(planner: &Planner<'_>) -> bool {
+    let components = &planner.component.scorecard().components;
+    let mut columns = planner.bound.inputs.keys().flat_map(|name| {
+        let own: Vec<&ScoreComponent> = components.iter().filter(|c| c.single_input() == Some(*name)).collect();
+        carried(planner, *name, &own)
+    });
+    let branches = planner.bound.inputs.len() + usize::from(planner.bound.history.is_some());
+    branches > 1 && columns.all(|(name, data_type)| name == names::PRESENT || data_type == DataType::Float64)
+}
+
 fn history(planner: &Planner<'_>) -> Result<Option<LogicalPlan>> {
     let Some(table) = &planner.bound.history else { return Ok(None) };
     let column = |name| Expr::Column(datafusion::common::Column::new(Some("history"), name));
@@ -88,6 +99,7 @@ fn history(planner: &Planner<'_>) -> Result<Option<LogicalPlan>> {
     let score_type = schema.field_with_name("health_score")?.data_type().clone();
     let Some(score) = clean::number(column("health_score"), &score_type)? else { return Ok(None) };
     let plan = LogicalPlanBuilder::scan("history", table.source.clone(), None)?
+        .filter(key.clone().is_not_null())?
         .project([key.alias(names::CUSTOMER_ID), score.alias(names::PREVIOUS)])?
         .build()?;
     Ok(Some(plan))

@@ -54,6 +54,11 @@ pub struct Planner<'a> {
     pub explain: bool,
 }
 
+/// Whether a mapped indicator's texts are needed beside its scores, for the columns of the table.
+pub fn needs_text(component: &Component, part: &ScoreComponent, indicator: &Indicator) -> bool {
+    indicator.scale.is_map() && (component.include_drivers() || cap::reads_text(part, indicator))
+}
+
 impl Planner<'_> {
     /// The plan: the columns of [`schema::output`], then those for the report ([`Planner::report_columns`]) and, for an
     /// explanation, [`Planner::detail_columns`].
@@ -75,6 +80,11 @@ impl Planner<'_> {
             columns.extend(self.detail_columns().into_iter().map(|(name, _)| names::column(name)));
         }
         LogicalPlanBuilder::from(scored).project(columns)?.build()
+    }
+
+    /// Whether the join brings several inputs together, and nothing of them but numbers.
+    pub fn joins_numbers(&self) -> bool {
+        join::is_of_numbers(self)
     }
 
     /// Columns behind the table's own, for the report: which inputs have the customer, then each component's score or null.
@@ -110,7 +120,7 @@ impl Planner<'_> {
     }
 
     fn wants_text(&self, component: &ScoreComponent, indicator: &Indicator) -> bool {
-        indicator.scale.is_map() && (self.detailed() || cap::reads_text(component, indicator))
+        needs_text(self.component, component, indicator) || self.explain && indicator.scale.is_map()
     }
 
     /// Columns with an indicator's value: a number, or the text and score of a mapped one.

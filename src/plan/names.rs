@@ -11,6 +11,8 @@ pub const PREVIOUS: &str = "previous_health_score";
 /// The health score before it is clipped to the range given out.
 pub const UNCLIPPED: &str = "unclipped score";
 
+/// A row's key, as trimmed text.
+pub const KEY_OF_ROW: &str = "key of the row";
 /// The inputs that have a customer, one bit each ([`bit`]); null where only the history has.
 pub const PRESENT: &str = "present in";
 

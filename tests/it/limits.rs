@@ -72,7 +72,7 @@ fn memory_and_temporary_files_have_limits_of_their_own() {
         temp_dir: Some(temp.path().to_owned()),
         ..EngineConfig::default()
     };
-    refused(&folder, yaml, tight(6 << 20, 1 << 10), "--temp-limit", ErrorKind::ResourceExhausted);
+    refused(&folder, yaml, tight(2 << 20, 1 << 10), "--temp-limit", ErrorKind::ResourceExhausted);
     refused(&folder, yaml, tight(1 << 10, 1 << 30), "--memory-limit", ErrorKind::ResourceExhausted);
     run(&folder, yaml, tight(64 << 20, 1 << 30)).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(temp.path().read_dir().unwrap().count(), 0, "temporary files are left");

@@ -23,6 +23,7 @@ mod limits;
 mod load;
 mod named;
 mod observe;
+mod one_row_each;
 mod oracle;
 mod output;
 mod pipes;

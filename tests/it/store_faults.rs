@@ -157,8 +157,8 @@ async fn a_cancelled_run_leaves_the_old_table_and_no_parts() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_input_that_changes_while_it_is_read_is_told() {
     let (s3, folder) = both().await;
-    let (from, to) = (folder.path("usage/1.parquet"), s3.file("in/usage/2.parquet"));
-    // Once the first passes are done.
+    let (from, to) = (folder.path("usage/1.parquet"), s3.file("in/c.parquet"));
+    // Once the first passes are done; inputs with several rows for each customer have been read by then.
     s3.answer(move |seen, _| {
         if seen.begins_upload() {
             fs::copy(&from, &to).unwrap();
@@ -167,7 +167,10 @@ async fn an_input_that_changes_while_it_is_read_is_told() {
     });
     let (kind, message) = fails(&s3, &folder, &format!("{INPUTS}{OUTPUT}")).await;
     assert_eq!(kind, ErrorKind::Unavailable, "{message}");
-    assert!(message.starts_with("input `usage`: s3://bucket/in/usage/") && message.contains("it changed"), "{message}");
+    assert!(
+        message.starts_with("input `customer`: s3://bucket/in/c.parquet") && message.contains("it changed"),
+        "{message}"
+    );
     assert!(s3.uploads().is_empty() && !s3.keys().contains(&"out/scores.parquet".to_owned()));
 }
 
