@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
-use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{exec_err, internal_err};
@@ -28,7 +27,7 @@ use tokio::task::JoinSet;
 use super::collected::{Collected, Collecting};
 use super::key::Hashing;
 use super::meeting::Fold;
-use super::piece::{Layout, Scattered};
+use super::piece::{Layout, Piece, Scattered};
 use super::repeats::Repeats;
 
 /// Rows that a batch has of one part, on average: fewer would be read from here and there.
@@ -145,22 +144,24 @@ async fn collect(
     for mut stream in streams {
         let (collecting, layout) = (collecting.clone(), layout.clone());
         work.spawn(async move {
-            let (hashing, schema) = (Hashing::new(), stream.schema());
-            let (mut waiting, mut rows) = (Vec::new(), 0);
-            loop {
-                let batch = stream.next().await.transpose()?;
-                let last = batch.is_none();
-                rows += batch.as_ref().map_or(0, RecordBatch::num_rows);
-                waiting.extend(batch);
-                if rows >= parts * ROWS_OF_A_SLICE || (last && rows > 0) {
-                    let together = concat_batches(&schema, &mem::take(&mut waiting))?;
-                    collecting.add(Scattered::new(&together, &layout, &hashing, parts)?)?;
+            let hashing = Hashing::new();
+            let scatter = |waiting: &mut Vec<Piece>| match Piece::together(mem::take(waiting))? {
+                Some(piece) => collecting.add(Scattered::new(piece, &hashing, parts)?),
+                None => Ok(()),
+            };
+            let (mut waiting, mut rows) = (Vec::<Piece>::new(), 0);
+            while let Some(batch) = stream.next().await {
+                let batch = batch?;
+                let piece = Piece::of(&batch, &layout)?;
+                let other = waiting.last().is_some_and(|last| !last.is_like(&piece));
+                if other || rows >= parts * ROWS_OF_A_SLICE {
+                    scatter(&mut waiting)?;
                     rows = 0;
                 }
-                if last {
-                    break;
-                }
+                rows += batch.num_rows();
+                waiting.push(piece);
             }
+            scatter(&mut waiting)?;
             Ok::<_, DataFusionError>(())
         });
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringViewArray, UInt8Array, UInt32Array,
 };
-use datafusion::arrow::compute::{TakeOptions, take};
+use datafusion::arrow::compute::{TakeOptions, concat, take};
 use datafusion::arrow::datatypes::{Float64Type, UInt8Type};
 use datafusion::common::internal_err;
 use datafusion::error::{DataFusionError, Result};
@@ -71,14 +71,13 @@ pub struct Scattered {
 }
 
 impl Scattered {
-    /// Sorts the rows of a batch by part.
+    /// Sorts the rows of a piece by part.
     ///
     /// # Errors
-    /// Where the batch is not of that layout, or has a row without a key.
-    pub fn new(batch: &RecordBatch, layout: &Layout, hashing: &Hashing, parts: usize) -> Result<Self> {
-        let piece = Piece::of(batch, layout)?;
+    /// Where they cannot be put into another order, which is a fault of the program.
+    pub fn new(piece: Piece, hashing: &Hashing, parts: usize) -> Result<Self> {
         if parts == 1 {
-            let rows = u32::try_from(batch.num_rows()).map_err(|error| DataFusionError::External(error.into()))?;
+            let rows = u32::try_from(piece.keys.len()).map_err(|error| DataFusionError::External(error.into()))?;
             return Ok(Self { piece, starts: vec![0, rows] });
         }
         let of_rows: Vec<u32> = piece
@@ -132,7 +131,11 @@ impl Scattered {
 }
 
 impl Piece {
-    fn of(batch: &RecordBatch, layout: &Layout) -> Result<Self> {
+    /// The rows of a batch.
+    ///
+    /// # Errors
+    /// Where the batch is not of that layout, or has a row without a key.
+    pub fn of(batch: &RecordBatch, layout: &Layout) -> Result<Self> {
         let Some(keys) = batch.column(layout.key).as_string_view_opt() else {
             return internal_err!("keys are no views");
         };
@@ -155,6 +158,31 @@ impl Piece {
         }
         // Without texts that the views do not need, of which a page's may be held by a few rows.
         Ok(Self { keys: keys.gc(), bits, values })
+    }
+
+    /// Whether the other has the same values and bits, so that the two can be one.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let which = |piece: &Self| piece.values.iter().map(|(at, _)| *at).collect::<Vec<_>>();
+        let same = matches!((&self.bits, &other.bits), (Bits::Same(own), Bits::Same(others)) if own == others);
+        same && which(self) == which(other)
+    }
+
+    /// Pieces that are like one another as one.
+    ///
+    /// # Errors
+    /// Where they are more than one array can hold.
+    pub fn together(mut pieces: Vec<Self>) -> Result<Option<Self>> {
+        if pieces.len() < 2 {
+            return Ok(pieces.pop());
+        }
+        let keys: Vec<&dyn Array> = pieces.iter().map(|piece| &piece.keys as &dyn Array).collect();
+        let keys = concat(&keys)?.as_string_view().clone();
+        let mut values = Vec::with_capacity(pieces[0].values.len());
+        for (place, (at, _)) in pieces[0].values.iter().enumerate() {
+            let own: Vec<&dyn Array> = pieces.iter().map(|piece| &piece.values[place].1 as &dyn Array).collect();
+            values.push((*at, concat(&own)?.as_primitive::<Float64Type>().clone()));
+        }
+        Ok(Some(Self { keys, bits: pieces[0].bits.clone(), values }))
     }
 
     fn reordered(&self, order: &UInt32Array) -> Result<Self> {
