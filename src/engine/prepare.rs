@@ -222,9 +222,12 @@ async fn keep_groups(
 ) -> Result<Vec<Grouped>, EngineError> {
     let wanted = |input: &BoundInput| !input.rows.one_each && !wanted(input, known).is_empty();
     let inputs: Vec<&mut BoundInput> = bound.inputs.values_mut().filter(|input| wanted(input)).collect();
+    let mut kept = Vec::new();
+    if inputs.is_empty() {
+        return Ok(kept);
+    }
     let rows: Vec<u64> = inputs.iter().filter_map(|input| Some(profiles.get(&input.name)?.kept())).collect();
     let state = &session::faster(&session::for_groupings(state, &rows), rules(state, &rows, false));
-    let mut kept = Vec::new();
     // One after the other, as rows take memory until they are grouped; each keeps all partitions busy.
     for input in inputs {
         let texts = |field: &BoundField| needs_text(component, &field.component, &field.indicator);

@@ -21,19 +21,17 @@ pub struct Fused {
     leaves: Vec<Arc<dyn PhysicalExpr>>,
     program: Arc<Program>,
     is_number: bool,
+    /// Named as the tree was written.
     field: FieldRef,
-    /// How the tree was written.
-    text: String,
 }
 
 impl Fused {
     /// An expression of a chain, fused; `None` where it is none of numbers and conditions, or too simple.
     pub fn of(chain: &Chain<'_>, place: Place<'_>, nullable: bool) -> Option<Self> {
         let compiled = compile(chain, place)?;
-        let text = chain.text(place);
-        let field = Arc::new(Field::new(&text, chain.data_type(place)?, nullable));
+        let field = Arc::new(Field::new(chain.text(place), chain.data_type(place)?, nullable));
         let (leaves, program) = (compiled.leaves, Arc::new(compiled.program));
-        Some(Self { leaves, program, is_number: compiled.is_number, field, text })
+        Some(Self { leaves, program, is_number: compiled.is_number, field })
     }
 }
 
@@ -67,7 +65,6 @@ impl PhysicalExpr for Fused {
             program: self.program.clone(),
             is_number: self.is_number,
             field: self.field.clone(),
-            text: self.text.clone(),
         }))
     }
 
@@ -92,6 +89,6 @@ impl Hash for Fused {
 
 impl fmt::Display for Fused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "fused({})", self.text)
+        write!(f, "fused({})", self.field.name())
     }
 }

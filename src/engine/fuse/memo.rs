@@ -17,12 +17,10 @@ use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 
 use super::chain::{Chain, Place, is_plain};
+use crate::engine::gather::is_inline;
 
 /// Distinct texts of a batch beyond which they are taken one by one.
 const FEW: usize = 64;
-
-/// Longest text, in bytes, that a view holds itself.
-const INLINE: u32 = 12;
 
 /// An expression that depends on a text and nothing else.
 #[derive(Debug, Eq)]
@@ -75,8 +73,7 @@ fn distinct(texts: &ArrayRef) -> Option<(UInt32Array, UInt32Array)> {
     let mut last = None;
     for (row, view) in texts.views().iter().enumerate() {
         let text = texts.is_valid(row).then_some(*view);
-        #[allow(clippy::cast_possible_truncation, reason = "the lower 32 bits of a view are the length")]
-        let long = text.is_some_and(|view| view as u32 > INLINE);
+        let long = text.is_some_and(|view| !is_inline(view));
         if long {
             return None;
         }

@@ -17,6 +17,7 @@ mod rule;
 mod spilled;
 
 pub use exec::GatherExec;
+pub use key::is_inline;
 pub use repeats::repeats_of;
 pub use rule::Gathering;
 
