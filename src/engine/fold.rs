@@ -1,6 +1,6 @@
 //! Folds the scored batches, as they pass by, into the numbers of the run report.
 
-use datafusion::arrow::array::{Array, AsArray, Float64Array, RecordBatch};
+use datafusion::arrow::array::{Array, AsArray, Float64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{Float64Type, UInt8Type};
 use datafusion::error::{DataFusionError, Result};
@@ -85,12 +85,7 @@ impl Fold {
             |name| -> Result<u64> { Ok(column(batch, name)?.as_boolean_opt().ok_or_else(wrong)?.true_count() as u64) };
         self.churn_risks += flags("is_churn_risk")?;
         self.expansion_opportunities += flags("is_expansion_opportunity")?;
-        let categories = column(batch, "risk_category")?.as_string_opt::<i32>().ok_or_else(wrong)?;
-        for name in categories.iter().flatten() {
-            if let Some((_, count)) = self.categories.iter_mut().find(|(known, _)| known == name) {
-                *count += 1;
-            }
-        }
+        self.add_categories(column(batch, "risk_category")?.as_string_opt::<i32>().ok_or_else(wrong)?);
         self.add_inputs(batch)?;
         for (tally, name) in self.by_component.iter_mut().zip(&self.components) {
             let scores = column(batch, name)?.as_primitive_opt::<Float64Type>().ok_or_else(wrong)?;
@@ -114,6 +109,23 @@ impl Fold {
             )]
             let step = &mut self.histogram[(place as usize).min(STEPS)];
             *step = (step.0 + 1, step.1 + score);
+        }
+    }
+
+    fn add_categories(&mut self, categories: &StringArray) {
+        // The plan names no others, so that a length that only one has tells which it is.
+        let alone = |length: usize| {
+            let mut of_length = (0..self.categories.len()).filter(|at| self.categories[*at].0.len() == length);
+            of_length.next().filter(|_| of_length.next().is_none())
+        };
+        let longest = self.categories.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        let by_length: Vec<Option<usize>> = (0..=longest).map(alone).collect();
+        for name in categories.iter().flatten() {
+            let known = by_length.get(name.len()).copied().flatten();
+            let at = known.or_else(|| self.categories.iter().position(|(known, _)| known == name));
+            if let Some(at) = at {
+                self.categories[at].1 += 1;
+            }
         }
     }
 

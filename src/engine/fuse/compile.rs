@@ -24,20 +24,32 @@ pub struct Compiled {
     pub program: Program,
     /// Expressions that the engine evaluates.
     pub leaves: Vec<Expr>,
-    /// Whether the result is a number, and no condition.
-    pub is_number: bool,
+    /// What becomes of the result.
+    pub outcome: Outcome,
+}
+
+/// What the result of a program stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Itself, a number.
+    Number,
+    /// Itself, a condition.
+    Truth,
+    /// The text at that place.
+    Text(Vec<Option<String>>),
 }
 
 /// An expression of a chain as a program; `None` where there is nothing to be won.
 pub fn compile(chain: &Chain<'_>, place: Place<'_>) -> Option<Compiled> {
     let mut compiler = Compiler { chain, steps: Steps::default(), leaves: Vec::new(), places: HashMap::new() };
-    let (result, is_number) = match chain.data_type(place)? {
-        DataType::Float64 => (compiler.number(place, false)?, true),
-        DataType::Boolean => (compiler.truth(place, false)?, false),
+    let (result, outcome) = match chain.data_type(place)? {
+        DataType::Float64 => (compiler.number(place, false)?, Outcome::Number),
+        DataType::Boolean => (compiler.truth(place, false)?, Outcome::Truth),
+        DataType::Utf8 => compiler.text(place)?,
         _ => return None,
     };
     let program = Program::new(&compiler.steps, result);
-    program.steps.iter().any(Step::is_work).then(|| Compiled { program, leaves: compiler.leaves, is_number })
+    program.steps.iter().any(Step::is_work).then(|| Compiled { program, leaves: compiler.leaves, outcome })
 }
 
 /// Expressions below `maybe` are evaluated for some rows only, perhaps since they fail for the others. A program evaluates
@@ -102,19 +114,42 @@ impl<'a> Compiler<'a> {
     }
 
     fn choice(&mut self, case: &'a CaseExpr, level: usize, maybe: bool) -> Option<Id> {
+        self.chosen(case, level, maybe, |this, then| this.number_or_null(Place { expr: then, level }))
+    }
+
+    fn chosen(
+        &mut self,
+        case: &'a CaseExpr,
+        level: usize,
+        maybe: bool,
+        mut outcome: impl FnMut(&mut Self, &'a Expr) -> Option<Id>,
+    ) -> Option<Id> {
         if case.expr().is_some() {
             return None;
         }
         let at = |expr| Place { expr, level };
         let mut cases = Vec::new();
         for (number, (when, then)) in case.when_then_expr().iter().enumerate() {
-            cases.push((self.truth(at(when), maybe || number > 0)?, self.number_or_null(at(then))?));
+            cases.push((self.truth(at(when), maybe || number > 0)?, outcome(self, then)?));
         }
         let otherwise = match case.else_expr() {
-            Some(otherwise) => Some(self.number_or_null(at(otherwise))?),
+            Some(otherwise) => Some(outcome(self, otherwise)?),
             None => None,
         };
         Some(self.steps.add(Step::Choice(cases, otherwise)))
+    }
+
+    /// A choice of texts that stand in the expression.
+    fn text(&mut self, place: Place<'a>) -> Option<(Id, Outcome)> {
+        let Place { expr, level } = self.chain.behind(place);
+        let mut texts = Vec::new();
+        let result = self.chosen(expr.downcast_ref::<CaseExpr>()?, level, false, |this, then| {
+            let ScalarValue::Utf8(text) = then.downcast_ref::<Literal>()?.value() else { return None };
+            let place = f64::from(u32::try_from(texts.len()).ok()?);
+            texts.push(text.clone());
+            Some(this.steps.add(Step::Constant(Some(place.to_bits()))))
+        })?;
+        Some((result, Outcome::Text(texts)))
     }
 
     fn number_or_null(&mut self, place: Place<'a>) -> Option<Id> {

@@ -4,23 +4,24 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use datafusion::arrow::array::{AsArray, RecordBatch, StringArray, UInt32Array};
+use datafusion::arrow::compute::take;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Schema};
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::chain::{Chain, Place};
-use super::compile::compile;
+use super::compile::{Outcome, compile};
 use super::machine;
 use super::program::Program;
 
-/// A tree of expressions over numbers, evaluated in one go.
+/// A tree of expressions over numbers, and texts that are chosen by them, evaluated in one go.
 #[derive(Debug, Eq)]
 pub struct Fused {
     leaves: Vec<Arc<dyn PhysicalExpr>>,
     program: Arc<Program>,
-    is_number: bool,
+    outcome: Outcome,
     /// Named as the tree was written.
     field: FieldRef,
 }
@@ -31,7 +32,7 @@ impl Fused {
         let compiled = compile(chain, place)?;
         let field = Arc::new(Field::new(chain.text(place), chain.data_type(place)?, nullable));
         let (leaves, program) = (compiled.leaves, Arc::new(compiled.program));
-        Some(Self { leaves, program, is_number: compiled.is_number, field })
+        Some(Self { leaves, program, outcome: compiled.outcome, field })
     }
 }
 
@@ -52,7 +53,11 @@ impl PhysicalExpr for Fused {
         let rows = batch.num_rows();
         let leaves = self.leaves.iter().map(|leaf| leaf.evaluate(batch)?.into_array(rows));
         let leaves = leaves.collect::<Result<Vec<_>>>()?;
-        Ok(ColumnarValue::Array(machine::run(&self.program, &leaves, rows, self.is_number)?))
+        let result = machine::run(&self.program, &leaves, rows, self.outcome != Outcome::Truth)?;
+        let Outcome::Text(texts) = &self.outcome else { return Ok(ColumnarValue::Array(result)) };
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place among the texts")]
+        let places: UInt32Array = result.as_primitive::<Float64Type>().unary(|place| place as u32);
+        Ok(ColumnarValue::Array(take(&StringArray::from(texts.clone()), &places, None)?))
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
@@ -63,7 +68,7 @@ impl PhysicalExpr for Fused {
         Ok(Arc::new(Self {
             leaves: children,
             program: self.program.clone(),
-            is_number: self.is_number,
+            outcome: self.outcome.clone(),
             field: self.field.clone(),
         }))
     }
@@ -76,13 +81,14 @@ impl PhysicalExpr for Fused {
 // By hand, as what is derived would move out of the shared expressions.
 impl PartialEq for Fused {
     fn eq(&self, other: &Self) -> bool {
-        self.program == other.program && self.leaves.iter().eq(&other.leaves)
+        self.program == other.program && self.outcome == other.outcome && self.leaves.iter().eq(&other.leaves)
     }
 }
 
 impl Hash for Fused {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.program.hash(state);
+        self.outcome.hash(state);
         self.leaves.iter().for_each(|leaf| leaf.hash(state));
     }
 }

@@ -1,7 +1,7 @@
 //! One register: a block of numbers or conditions, and which of them are null.
 
-use datafusion::arrow::array::{Array, AsArray, BooleanArray};
-use datafusion::arrow::buffer::NullBuffer;
+use datafusion::arrow::array::{Array, AsArray, BooleanArray, BooleanBufferBuilder};
+use datafusion::arrow::buffer::{BooleanBuffer, NullBuffer};
 use datafusion::arrow::datatypes::{
     DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
     UInt64Type,
@@ -147,12 +147,41 @@ impl Mask {
         }
     }
 
+    /// Appends some rows, the first of the block, as bits.
+    pub fn append_to(&self, bits: &mut BooleanBufferBuilder, rows: usize) {
+        match self.state {
+            State::Nowhere => bits.append_n(rows, false),
+            State::Everywhere => bits.append_n(rows, true),
+            State::Mixed => {
+                let mut packed = [0_u8; BLOCK / 8];
+                for (byte, words) in packed.iter_mut().zip(self.words.chunks_exact(8)) {
+                    *byte = words.iter().rev().fold(0, |byte, word| (byte << 1) | u8::from(*word != 0));
+                }
+                bits.append_packed_range(0..rows, &packed);
+            }
+        }
+    }
+
     /// The rows that a buffer of nulls has values for.
     pub fn load(&mut self, nulls: Option<&NullBuffer>, start: usize, rows: usize) {
         match nulls.filter(|nulls| nulls.null_count() > 0) {
             None => self.state = State::Everywhere,
+            Some(nulls) if rows == BLOCK => self.unpack(&nulls.inner().slice(start, rows)),
             Some(nulls) => self.fill(|row| if row >= rows || nulls.is_valid(start + row) { YES } else { 0 }),
         }
+    }
+
+    /// Bits of a whole block.
+    fn unpack(&mut self, bits: &BooleanBuffer) {
+        let (mut any, mut all) = (0, YES);
+        for (words, packed) in self.words.chunks_exact_mut(64).zip(bits.bit_chunks().iter_padded()) {
+            any |= packed;
+            all &= packed;
+            for (at, word) in words.iter_mut().enumerate() {
+                *word = 0_u64.wrapping_sub((packed >> at) & 1);
+            }
+        }
+        self.settle(any, all);
     }
 }
 
@@ -257,26 +286,28 @@ impl Lane {
 
     /// `true` where NaN is among the numbers, for which such comparisons mean nothing.
     fn compare_ordered(&mut self, a: Operand<'_>, b: Operand<'_>, is: impl Fn(f64, f64) -> bool) -> bool {
-        let word = |a: f64, b: f64| if is(a, b) { YES } else { 0 };
-        let nan = |numbers: &[f64; BLOCK]| numbers.iter().fold(false, |nan, number| nan | number.is_nan());
         match (a, b) {
-            (Operand::Rows(a), Operand::Rows(b)) => {
-                self.truth.fill(|row| word(a[row], b[row]));
-                nan(a) | nan(b)
-            }
-            (Operand::Rows(a), Operand::All(b)) => {
-                self.truth.fill(|row| word(a[row], b));
-                nan(a) | b.is_nan()
-            }
-            (Operand::All(a), Operand::Rows(b)) => {
-                self.truth.fill(|row| word(a, b[row]));
-                a.is_nan() | nan(b)
-            }
+            (Operand::Rows(a), Operand::Rows(b)) => self.compare_rows(|row| (a[row], b[row]), is),
+            (Operand::Rows(a), Operand::All(b)) => self.compare_rows(|row| (a[row], b), is),
+            (Operand::All(a), Operand::Rows(b)) => self.compare_rows(|row| (a, b[row]), is),
             (Operand::All(a), Operand::All(b)) => {
                 self.truth.state = if is(a, b) { State::Everywhere } else { State::Nowhere };
                 a.is_nan() | b.is_nan()
             }
         }
+    }
+
+    fn compare_rows(&mut self, pair: impl Fn(usize) -> (f64, f64), is: impl Fn(f64, f64) -> bool) -> bool {
+        let (mut any, mut all, mut unordered) = (0, YES, 0);
+        for (row, word) in self.truth.words.iter_mut().enumerate() {
+            let (a, b) = pair(row);
+            *word = if is(a, b) { YES } else { 0 };
+            any |= *word;
+            all &= *word;
+            unordered |= if a.is_nan() | b.is_nan() { YES } else { 0 };
+        }
+        self.truth.settle(any, all);
+        unordered != 0
     }
 
     /// Becomes these numbers.

@@ -36,11 +36,11 @@ pub fn run(program: &Program, leaves: &[ArrayRef], rows: usize, is_number: bool)
             valid = Some(before);
         }
         if let Some(valid) = &mut valid {
-            (0..block).for_each(|row| valid.append(lane.valid.has(row)));
+            lane.valid.append_to(valid, block);
         }
         match is_number {
             true => numbers.extend_from_slice(&lane.numbers[..block]),
-            false => (0..block).for_each(|row| truth.append(lane.truth.has(row))),
+            false => lane.truth.append_to(&mut truth, block),
         }
     }
     let nulls = valid.map(|mut valid| NullBuffer::new(valid.finish()));

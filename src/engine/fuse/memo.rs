@@ -70,14 +70,16 @@ fn distinct(texts: &ArrayRef) -> Option<(UInt32Array, UInt32Array)> {
     let texts = texts.as_string_view_opt()?;
     let (mut firsts, mut which) = (Vec::new(), Vec::with_capacity(texts.len()));
     let mut known: HashMap<Option<u128>, u32> = HashMap::default();
-    let mut last = None;
+    // Of texts met lately, one for each number that a text may come to.
+    let mut lately = [None; FEW];
     for (row, view) in texts.views().iter().enumerate() {
         let text = texts.is_valid(row).then_some(*view);
         let long = text.is_some_and(|view| !is_inline(view));
         if long {
             return None;
         }
-        if let Some((seen, at)) = last
+        let lately = &mut lately[text.map_or(0, number)];
+        if let Some((seen, at)) = *lately
             && seen == text
         {
             which.push(at);
@@ -91,10 +93,17 @@ fn distinct(texts: &ArrayRef) -> Option<(UInt32Array, UInt32Array)> {
             }
             firsts.push(u32::try_from(row).ok()?);
         }
-        last = Some((text, at));
+        *lately = Some((text, at));
         which.push(at);
     }
     Some((firsts.into(), which.into()))
+}
+
+/// A number below [`FEW`] that few texts share.
+fn number(view: u128) -> usize {
+    #[allow(clippy::cast_possible_truncation, reason = "both halves, and then the upper bits of a word")]
+    let mixed = (view as u64 ^ (view >> 64) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed >> (u64::BITS - FEW.ilog2())) as usize
 }
 
 impl PhysicalExpr for Memo {

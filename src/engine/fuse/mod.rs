@@ -25,7 +25,9 @@ pub use rule::Fusing;
 mod tests {
     use std::sync::Arc;
 
-    use datafusion::arrow::array::{Array, ArrayRef, Float64Array, Int32Array, RecordBatch, StringViewArray};
+    use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int32Array, RecordBatch, StringViewArray};
+    use datafusion::arrow::compute::cast;
+    use datafusion::arrow::datatypes::DataType;
     use datafusion::catalog::MemTable;
     use datafusion::physical_plan::{collect, displayable};
     use datafusion::prelude::{SessionConfig, SessionContext};
@@ -92,6 +94,15 @@ mod tests {
         )
     }
 
+    /// Texts of different lengths.
+    fn named() -> impl Strategy<Value = String> {
+        let name =
+            prop::sample::select(vec!["'a'", "'bb'", "'a name longer than inline'", "''", "CAST(NULL AS VARCHAR)"]);
+        (condition(), condition(), name).prop_map(|(one, two, name)| {
+            format!("CASE WHEN {one} THEN 'ccc' WHEN {two} THEN {name} WHEN a > 1.0 THEN 'dddd' ELSE {name} END")
+        })
+    }
+
     fn table(rows: &[Row]) -> RecordBatch {
         let texts = ["x", " X ", "", "longer than inline", "y"];
         let numbers = |of: &dyn Fn(usize) -> Option<usize>| -> ArrayRef {
@@ -122,6 +133,11 @@ mod tests {
             let schema = batches.first().map(RecordBatch::schema);
             let columns = schema.map_or(0, |schema| schema.fields().len());
             let bits = |batch: &RecordBatch, column: usize| -> Vec<Option<u64>> {
+                if !batch.column(column).data_type().is_floating() {
+                    let texts = cast(batch.column(column), &DataType::Utf8).unwrap();
+                    let texts = texts.as_string::<i32>();
+                    return texts.iter().map(|text| text.map(|text| text.len() as u64)).collect();
+                }
                 let numbers = batch.column(column).as_any().downcast_ref::<Float64Array>().unwrap().clone();
                 // All NaN are alike, as the sign of one that is computed is the processor's choice.
                 numbers.iter().map(|n| n.map(|n| if n.is_nan() { u64::MAX } else { n.to_bits() })).collect()
@@ -136,7 +152,7 @@ mod tests {
 
         #[test]
         fn what_is_fused_has_the_results_that_it_had(
-            (one, two, three) in (choice(), choice(), number()),
+            (one, two, three, four) in (choice(), choice(), number(), named()),
             rows in prop::collection::vec(
                 (prop::option::of(0..9_usize), prop::option::of(0..9_usize), prop::option::of(-3..9_i32), prop::option::of(0..5_usize)),
                 1..700,
@@ -145,7 +161,7 @@ mod tests {
             let batch = table(&rows);
             // Projections on top of one another, of which some are read twice.
             let query = format!(
-                "SELECT CASE WHEN s > 1.0 THEN s * 2.0 ELSE r END AS p, r + a AS q, s FROM \
+                "SELECT CASE WHEN s > 1.0 THEN s * 2.0 ELSE r END AS p, r + a AS q, s, {four} AS n FROM \
                  (SELECT a, b, i, t, {one} AS s, {two} AS r FROM (SELECT {three} AS a, b, i, t FROM t))"
             );
             let ((plain, _), (fused, plan)) = (run(&query, &batch, false), run(&query, &batch, true));
@@ -165,6 +181,15 @@ mod tests {
         let ((plain, _), (fused, plan)) = (run(query, &table(&rows), false), run(query, &table(&rows), true));
         assert_eq!(plain, fused);
         assert_eq!(plan.matches("ProjectionExec").count(), 1, "{plan}");
+        assert!(plan.contains("fused("), "{plan}");
+    }
+
+    #[test]
+    fn a_choice_of_names_is_one_expression_too() {
+        let rows: Vec<_> = (0..300).map(|at| ((at % 7 != 0).then_some(at % 5), Some(0), Some(0), Some(0))).collect();
+        let query = "SELECT CASE WHEN a > 50.0 THEN 'healthy' WHEN a > 0.5 THEN 'moderate' WHEN a IS NOT NULL THEN 'high' END AS c FROM t";
+        let ((plain, _), (fused, plan)) = (run(query, &table(&rows), false), run(query, &table(&rows), true));
+        assert_eq!(plain, fused);
         assert!(plan.contains("fused("), "{plan}");
     }
 

@@ -1,7 +1,7 @@
 //! The rows of one part become customers: each key once, with what its rows say.
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, ByteView, Float64Array, Int64Array, StringViewArray, UInt8Array, make_view,
+    Array, ArrayRef, BooleanBufferBuilder, ByteView, Float64Array, Int64Array, StringViewArray, UInt8Array, make_view,
 };
 use datafusion::arrow::buffer::{Buffer, NullBuffer};
 use datafusion::arrow::error::ArrowError;
@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::key::{Hashing, is_inline};
-use super::piece::{Bits, Piece};
+use super::piece::Piece;
 
 /// What becomes of the values of one key, of which nulls are no part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,57 +28,95 @@ pub enum Fold {
     Count,
 }
 
-/// Values of one column: for each customer what they came to so far, and how many they were.
+impl Fold {
+    fn counts(self) -> bool {
+        matches!(self, Self::Average | Self::Count)
+    }
+
+    /// Bytes that a customer takes.
+    fn width(self) -> usize {
+        size_of::<f64>() + if self.counts() { size_of::<u32>() } else { 0 }
+    }
+}
+
+/// Values of one column: for each customer what they came to so far.
 struct Folded {
     how: Fold,
-    states: Vec<(f64, u32)>,
+    /// 0 where no value was seen.
+    values: Vec<f64>,
+    known: BooleanBufferBuilder,
+    /// How many they were, where the fold needs to know.
+    numbers: Vec<u32>,
 }
 
 impl Folded {
-    fn add(&mut self, slots: &[u32], own: &Float64Array, rows: Range<usize>) {
-        match self.how {
-            // As the engine's own aggregates have it: what cannot be compared takes the place of what was there.
-            Fold::Largest => self.each(slots, own, rows, |all, n, value| {
-                let all = if n == 0 { f64::MIN } else { all };
-                if value <= all { all } else { value }
-            }),
-            Fold::Smallest => self.each(slots, own, rows, |all, n, value| {
-                let all = if n == 0 { f64::MAX } else { all };
-                if value >= all { all } else { value }
-            }),
-            Fold::Sum | Fold::Average => self.each(slots, own, rows, |all, _, value| all + value),
-            Fold::Count => self.each(slots, own, rows, |all, _, _| all),
+    fn new(how: Fold, customers: usize) -> Self {
+        let counted = if how.counts() { customers } else { 0 };
+        Self {
+            how,
+            values: Vec::with_capacity(customers),
+            known: BooleanBufferBuilder::new(customers),
+            numbers: Vec::with_capacity(counted),
         }
     }
 
-    fn each(&mut self, slots: &[u32], own: &Float64Array, rows: Range<usize>, with: impl Fn(f64, u32, f64) -> f64) {
-        let values = &own.values()[rows.clone()];
-        let mut put = |slot: u32, value: f64| {
-            let (all, number) = &mut self.states[slot as usize];
-            *all = with(*all, *number, value);
-            *number += 1;
+    fn grow(&mut self, customers: usize) {
+        self.known.advance(customers - self.values.len());
+        self.values.resize(customers, 0.0);
+        if self.how.counts() {
+            self.numbers.resize(customers, 0);
+        }
+    }
+
+    fn add(&mut self, slots: &[u32], own: &Float64Array, rows: Range<usize>) {
+        match self.how {
+            // As the engine's own aggregates have it: what cannot be compared takes the place of what was there.
+            Fold::Largest => self.each(slots, own, rows, f64::MIN, |all, value| if value <= all { all } else { value }),
+            Fold::Smallest => {
+                self.each(slots, own, rows, f64::MAX, |all, value| if value >= all { all } else { value })
+            }
+            Fold::Sum | Fold::Average | Fold::Count => self.each(slots, own, rows, 0.0, |all, value| all + value),
+        }
+    }
+
+    fn each(
+        &mut self,
+        slots: &[u32],
+        own: &Float64Array,
+        rows: Range<usize>,
+        first: f64,
+        with: impl Fn(f64, f64) -> f64,
+    ) {
+        let (values, known, numbers) = (&mut self.values, &mut self.known, &mut self.numbers);
+        let mut put = |slot: usize, value: f64| {
+            let all = if known.get_bit(slot) { values[slot] } else { first };
+            values[slot] = with(all, value);
+            known.set_bit(slot, true);
+            if let Some(number) = numbers.get_mut(slot) {
+                *number += 1;
+            }
         };
-        if own.null_count() == 0 {
-            slots.iter().zip(values).for_each(|(slot, value)| put(*slot, *value));
-        } else {
-            let there = slots.iter().zip(values).zip(rows).filter(|(_, row)| own.is_valid(*row));
-            there.for_each(|((slot, value), _)| put(*slot, *value));
+        let pairs = slots.iter().zip(&own.values()[rows.clone()]).map(|(slot, value)| (*slot as usize, *value));
+        match own.nulls().filter(|nulls| nulls.null_count() > 0) {
+            None => pairs.for_each(|(slot, value)| put(slot, value)),
+            Some(nulls) => {
+                let there = pairs.zip(rows).filter(|(_, row)| nulls.is_valid(*row));
+                there.for_each(|((slot, value), _)| put(slot, value));
+            }
         }
     }
 
     fn finish(mut self, customers: usize) -> ArrayRef {
-        self.states.resize(customers, (0.0, 0));
+        self.grow(customers);
         if self.how == Fold::Count {
-            return Arc::new(
-                self.states.into_iter().map(|(_, number)| Some(i64::from(number))).collect::<Int64Array>(),
-            );
+            return Arc::new(Int64Array::from_iter_values(self.numbers.into_iter().map(i64::from)));
         }
-        let known: NullBuffer = self.states.iter().map(|(_, number)| *number > 0).collect::<Vec<bool>>().into();
-        let values: Vec<f64> = match self.how {
-            Fold::Average => self.states.into_iter().map(|(all, number)| all / f64::from(number)).collect(),
-            _ => self.states.into_iter().map(|(all, _)| all).collect(),
-        };
-        Arc::new(Float64Array::new(values.into(), Some(known)))
+        if self.how == Fold::Average {
+            for (value, number) in self.values.iter_mut().zip(&self.numbers).filter(|(_, number)| **number > 0) {
+                *value /= f64::from(*number);
+            }
+        }
+        Arc::new(Float64Array::new(self.values.into(), Some(NullBuffer::new(self.known.finish()))))
     }
 }
 
@@ -90,7 +128,9 @@ pub struct Meeting {
     /// The keys, the long ones as places in `long`.
     views: Vec<u128>,
     long: Vec<u8>,
-    bits: Vec<Option<u8>>,
+    /// 0 where no row has any.
+    bits: Vec<u8>,
+    bits_known: BooleanBufferBuilder,
     values: Vec<Folded>,
     slots: Vec<u32>,
     /// Bits that two rows of one customer had in common.
@@ -102,7 +142,6 @@ pub struct Meeting {
 impl Meeting {
     /// Nobody yet, with room for some customers, whose values become one by these folds.
     pub fn new(hashing: Hashing, customers: usize, folds: &[Fold]) -> Self {
-        let folded = |how: &Fold| Folded { how: *how, states: Vec::with_capacity(customers) };
         Self {
             hashing,
             table: HashTable::with_capacity(customers),
@@ -110,7 +149,8 @@ impl Meeting {
             views: Vec::with_capacity(customers),
             long: Vec::new(),
             bits: Vec::with_capacity(customers),
-            values: folds.iter().map(folded).collect(),
+            bits_known: BooleanBufferBuilder::new(customers),
+            values: folds.iter().map(|how| Folded::new(*how, customers)).collect(),
             slots: Vec::new(),
             repeated: 0,
             overfull: false,
@@ -126,19 +166,18 @@ impl Meeting {
             self.slots.push(slot);
         }
         let customers = self.hashes.len();
-        self.bits.resize(customers, None);
-        if !matches!(piece.bits, Bits::Same(None)) {
-            for (slot, row) in self.slots.iter().zip(rows.clone()) {
-                if let Some(own) = piece.bits.get(row) {
-                    let seen = &mut self.bits[*slot as usize];
-                    self.repeated |= seen.unwrap_or(0) & own;
-                    *seen = Some(seen.unwrap_or(0) | own);
-                }
-            }
+        self.bits_known.advance(customers - self.bits.len());
+        self.bits.resize(customers, 0);
+        let own = rows.clone().map(|row| piece.bits.get(row));
+        for (slot, own) in self.slots.iter().zip(own).filter_map(|(slot, own)| Some((*slot as usize, own?))) {
+            let seen = &mut self.bits[slot];
+            self.repeated |= *seen & own;
+            *seen |= own;
+            self.bits_known.set_bit(slot, true);
         }
         for (at, own) in &piece.values {
             let folded = &mut self.values[*at];
-            folded.states.resize(customers, (0.0, 0));
+            folded.grow(customers);
             folded.add(&self.slots, own, rows.clone());
         }
     }
@@ -185,8 +224,9 @@ impl Meeting {
 
     /// Bytes of memory, about.
     pub fn size(&self) -> usize {
-        // A key has its view, its hash, its place in the table and its bits; a value its number and its count.
-        let of_customer = size_of::<u128>() + size_of::<u64>() + 8 + self.values.len() * size_of::<(f64, u32)>();
+        // A key has its view, its hash, and its place in the table beside its bits.
+        let of_key = size_of::<u128>() + size_of::<u64>() + 8;
+        let of_customer = of_key + self.values.iter().map(|folded| folded.how.width()).sum::<usize>();
         self.customers() * of_customer + self.long.len()
     }
 
@@ -194,12 +234,13 @@ impl Meeting {
     ///
     /// # Errors
     /// Where the keys are no texts, which is a fault of the program.
-    pub fn finish(self) -> Result<(ArrayRef, ArrayRef, Vec<ArrayRef>), ArrowError> {
+    pub fn finish(mut self) -> Result<(ArrayRef, ArrayRef, Vec<ArrayRef>), ArrowError> {
         let customers = self.customers();
         let columns = self.values.into_iter().map(|folded| folded.finish(customers)).collect();
         let texts = if self.long.is_empty() { Vec::new() } else { vec![Buffer::from(self.long)] };
         let keys = StringViewArray::try_new(self.views.into(), texts, None)?;
-        Ok((Arc::new(keys), Arc::new(UInt8Array::from(self.bits)), columns))
+        let bits = UInt8Array::new(self.bits.into(), Some(NullBuffer::new(self.bits_known.finish())));
+        Ok((Arc::new(keys), Arc::new(bits), columns))
     }
 }
 
