@@ -1,6 +1,7 @@
 //! Batches to a Parquet file, several row groups at a time, on threads of their own.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::{io, mem, thread};
 
 use datafusion::arrow::array::RecordBatch;
@@ -9,7 +10,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{ColumnChunkMetaData, KeyValue, RowGroupMetaDataPtr};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::ahead::Ahead;
 use super::publish::Facts;
 use crate::plan::names::CUSTOMER_ID;
 
@@ -28,8 +30,11 @@ const WAITING: usize = 4;
 /// Rows of a row group: few enough that those being encoded take little memory, and that readers can share them out.
 const ROW_GROUP: usize = 65_536;
 
-/// Row groups that are encoded at a time, at most.
+/// Row groups that are encoded at a time, at most. What the first one tells of its columns is known to those behind so many.
 const AT_A_TIME: usize = 4;
+
+/// Share of its size that a column has to be packed into, for packing it to be worth the time.
+const PACKED: f64 = 0.9;
 
 /// Rows that are encoded without looking whether anybody still wants them.
 const STRIDE: usize = 8_192;
@@ -48,11 +53,12 @@ enum Message {
 }
 
 impl Encoder {
-    /// Starts to write a file.
+    /// Starts to write a file; to disk as it goes where it is to stay there.
     ///
     /// # Errors
-    /// Where the compression does not exist.
-    pub fn start(file: NamedTempFile, schema: SchemaRef) -> io::Result<Self> {
+    /// Where the compression does not exist, or the file cannot be opened again.
+    pub fn start(file: NamedTempFile, schema: SchemaRef, stays: bool) -> io::Result<Self> {
+        let ahead = if stays { Some(Ahead::of(file.as_file())?) } else { None };
         let level = ZstdLevel::try_new(1).map_err(io::Error::other)?;
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
@@ -69,7 +75,10 @@ impl Encoder {
         let (batches, waiting) = mpsc::channel(WAITING);
         let given_up = CancellationToken::new();
         let wanted = given_up.clone().drop_guard();
-        let work = tokio::task::spawn_blocking(move || encode(file, schema, properties, waiting, given_up));
+        let work = tokio::task::spawn_blocking(move || {
+            let groups = RowGroups::new(file, schema, properties, given_up.clone(), ahead)?;
+            encode(groups, waiting, &given_up)
+        });
         Ok(Self { batches, wanted, work })
     }
 
@@ -103,13 +112,10 @@ impl Encoder {
 }
 
 fn encode(
-    file: NamedTempFile,
-    schema: SchemaRef,
-    properties: WriterProperties,
+    mut groups: RowGroups,
     mut waiting: mpsc::Receiver<Message>,
-    given_up: CancellationToken,
+    given_up: &CancellationToken,
 ) -> Result<Option<NamedTempFile>, ParquetError> {
-    let mut groups = RowGroups::new(file, schema, properties, given_up.clone())?;
     while let Some(message) = waiting.blocking_recv() {
         match message {
             _ if given_up.is_cancelled() => break,
@@ -127,13 +133,16 @@ type Encoding = JoinHandle<Result<Vec<ArrowColumnChunk>, ParquetError>>;
 /// Row groups on their way into a file, in the order of their rows. Belongs to a thread that may block.
 struct RowGroups {
     file: SerializedFileWriter<NamedTempFile>,
+    schema: SchemaRef,
     columns: ArrowRowGroupWriterFactory,
+    first: Option<RowGroupMetaDataPtr>,
     collected: Vec<RecordBatch>,
     rows: usize,
     encoding: VecDeque<Encoding>,
     started: usize,
     at_a_time: usize,
     given_up: CancellationToken,
+    ahead: Option<Ahead>,
 }
 
 impl RowGroups {
@@ -142,11 +151,14 @@ impl RowGroups {
         schema: SchemaRef,
         properties: WriterProperties,
         given_up: CancellationToken,
+        ahead: Option<Ahead>,
     ) -> Result<Self, ParquetError> {
-        let (file, columns) = ArrowWriter::try_new(file, schema, Some(properties))?.into_serialized_writer()?;
+        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))?;
+        let (file, columns) = writer.into_serialized_writer()?;
         let at_a_time = thread::available_parallelism().map_or(1, |processors| processors.get().min(AT_A_TIME));
         let (collected, encoding) = (Vec::new(), VecDeque::new());
-        Ok(Self { file, columns, collected, rows: 0, encoding, started: 0, at_a_time, given_up })
+        let (first, rows, started) = (None, 0, 0);
+        Ok(Self { file, schema, columns, first, collected, rows, encoding, started, at_a_time, given_up, ahead })
     }
 
     fn add(&mut self, mut batch: RecordBatch) -> Result<(), ParquetError> {
@@ -168,12 +180,33 @@ impl RowGroups {
         if self.encoding.len() == self.at_a_time {
             self.append_first()?;
         }
+        if self.started == AT_A_TIME {
+            self.leave_hard_columns()?;
+        }
         let writers = self.columns.create_column_writers(self.started)?;
         let batches = mem::take(&mut self.collected);
         let given_up = self.given_up.clone();
         self.rows = 0;
         self.started += 1;
         self.encoding.push_back(tokio::task::spawn_blocking(move || encode_group(writers, &batches, &given_up)));
+        Ok(())
+    }
+
+    /// From here on, columns that were hardly smaller when the first row group was packed are not packed.
+    fn leave_hard_columns(&mut self) -> Result<(), ParquetError> {
+        let Some(first) = &self.first else { return Ok(()) };
+        #[allow(clippy::cast_precision_loss, reason = "sizes of columns are far below 2^53")]
+        let is_hard = |column: &&ColumnChunkMetaData| {
+            column.compressed_size() as f64 > PACKED * column.uncompressed_size() as f64
+        };
+        let mut properties = self.file.properties().as_ref().clone().into_builder();
+        for column in first.columns().iter().filter(is_hard) {
+            properties = properties.set_column_compression(column.column_path().clone(), Compression::UNCOMPRESSED);
+        }
+        // The writers of columns come from a file's writer; this one's file is of no use.
+        let schema = self.file.schema_descr().root_schema_ptr();
+        let writer = SerializedFileWriter::new(io::sink(), schema, Arc::new(properties.build()))?;
+        self.columns = ArrowRowGroupWriterFactory::new(&writer, self.schema.clone());
         Ok(())
     }
 
@@ -186,7 +219,10 @@ impl RowGroups {
         for chunk in chunks {
             chunk.append_to_row_group(&mut group)?;
         }
-        group.close()?;
+        let written = group.close()?;
+        self.first.get_or_insert(written);
+        let written = self.file.bytes_written() as u64;
+        self.ahead.as_mut().map_or(Ok(()), |ahead| ahead.so_far(written))?;
         Ok(())
     }
 
@@ -198,32 +234,43 @@ impl RowGroups {
             self.append_first()?;
         }
         facts.into_iter().for_each(|fact| self.file.append_key_value_metadata(fact));
-        self.file.into_inner()
+        let file = self.file.into_inner()?;
+        self.ahead.as_mut().map_or(Ok(()), Ahead::wait)?;
+        Ok(file)
     }
 }
 
+/// Column after column, so that only one has its page and its compressor's tables in memory.
 fn encode_group(
-    mut writers: Vec<ArrowColumnWriter>,
+    writers: Vec<ArrowColumnWriter>,
     batches: &[RecordBatch],
     given_up: &CancellationToken,
 ) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
-    let strides = batches.iter().flat_map(|batch| {
-        let starts = (0..batch.num_rows()).step_by(STRIDE);
-        starts.map(|at| batch.slice(at, STRIDE.min(batch.num_rows() - at)))
-    });
-    for batch in strides {
-        if given_up.is_cancelled() {
-            return Err(ParquetError::General("the run was given up".to_owned()));
-        }
-        let schema = batch.schema();
-        let mut columns = writers.iter_mut();
-        for (field, array) in schema.fields().iter().zip(batch.columns()) {
-            for (leaf, column) in compute_leaves(field, array)?.iter().zip(&mut columns) {
-                column.write(leaf)?;
+    let mut writers = writers.into_iter();
+    let mut chunks = Vec::with_capacity(writers.len());
+    let columns = batches.first().map_or(0, RecordBatch::num_columns);
+    for at in 0..columns {
+        let mut leaves = Vec::new();
+        let arrays = batches.iter().map(|batch| (batch.schema_ref().field(at), batch.column(at)));
+        for (field, array) in arrays {
+            for start in (0..array.len()).step_by(STRIDE) {
+                if given_up.is_cancelled() {
+                    return Err(ParquetError::General("the run was given up".to_owned()));
+                }
+                let stride = compute_leaves(field, &array.slice(start, STRIDE.min(array.len() - start)))?;
+                if leaves.is_empty() {
+                    leaves.extend(writers.by_ref().take(stride.len()));
+                }
+                for (leaf, writer) in stride.iter().zip(&mut leaves) {
+                    writer.write(leaf)?;
+                }
             }
         }
+        for writer in leaves {
+            chunks.push(writer.close()?);
+        }
     }
-    writers.into_iter().map(ArrowColumnWriter::close).collect()
+    Ok(chunks)
 }
 
 fn root_io(error: ParquetError) -> io::Error {
@@ -238,10 +285,8 @@ fn root_io(error: ParquetError) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use datafusion::arrow::array::{AsArray, Int64Array};
-    use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema};
+    use datafusion::arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array};
+    use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
     use super::*;
@@ -249,7 +294,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn rows_keep_their_order_over_row_groups() -> Result<(), Box<dyn std::error::Error>> {
         let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
-        let encoder = Encoder::start(NamedTempFile::new()?, schema.clone())?;
+        let encoder = Encoder::start(NamedTempFile::new()?, schema.clone(), true)?;
         // Batches that end where no row group does, and one of several row groups.
         let mut rows = 0;
         for size in [1, 40_000, 0, 40_000, 300_000, 7] {
@@ -268,6 +313,46 @@ mod tests {
             read.extend_from_slice(batch?.column(0).as_primitive::<Int64Type>().values());
         }
         assert_eq!(read, (0..rows).collect::<Vec<_>>());
+        Ok(())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn columns_that_cannot_be_packed_are_left_as_they_are_from_the_fifth_row_group_on()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let fields = ["noise", "steps"].map(|name| Field::new(name, DataType::Float64, false));
+        let schema = Arc::new(Schema::new(fields.to_vec()));
+        let encoder = Encoder::start(NamedTempFile::new()?, schema.clone(), true)?;
+        let noise = |row: u64| (row.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 11) as f64 * 1e-9;
+        let step = |row: u64| (row / 10) as f64;
+        for start in (0..400_000_u64).step_by(50_000) {
+            let rows = start..start + 50_000;
+            let columns: Vec<ArrayRef> = vec![
+                Arc::new(Float64Array::from_iter_values(rows.clone().map(noise))),
+                Arc::new(Float64Array::from_iter_values(rows.map(step))),
+            ];
+            assert!(encoder.write(RecordBatch::try_new(schema.clone(), columns)?).await);
+        }
+        let file = encoder.finish(Vec::new()).await?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file.reopen()?)?;
+        let groups = reader.metadata().row_groups();
+        let packed: Vec<[bool; 2]> = groups
+            .iter()
+            .map(|group| [0, 1].map(|column| group.column(column).compression() != Compression::UNCOMPRESSED))
+            .collect();
+        assert_eq!(
+            packed,
+            [[true, true], [true, true], [true, true], [true, true], [false, true], [false, true], [false, true]]
+        );
+        let mut row = 0_u64;
+        for batch in reader.build()? {
+            let batch = batch?;
+            let column = |at: usize| batch.column(at).as_primitive::<Float64Type>().values();
+            for values in column(0).iter().zip(column(1)) {
+                assert_eq!(values, (&noise(row), &step(row)));
+                row += 1;
+            }
+        }
+        assert_eq!(row, 400_000);
         Ok(())
     }
 }

@@ -12,6 +12,7 @@
 //! # }
 //! ```
 
+mod ahead;
 #[cfg(feature = "ballista")]
 mod ballista;
 mod check;

@@ -125,7 +125,8 @@ impl Output {
                 (file, Some(Upload::start(uri.clone(), store).await?))
             }
         };
-        Ok(Writer { path: self.path(), encoder: Encoder::start(file, schema).map_err(failed)?, upload })
+        let encoder = Encoder::start(file, schema, upload.is_none()).map_err(failed)?;
+        Ok(Writer { path: self.path(), encoder, upload })
     }
 
     /// Puts a finished table in the output's place; its size.
