@@ -6,6 +6,8 @@
 //!
 //! Without a server, a [`component::Component`] and an [`engine::Engine`] are enough: see [`engine`] for the five lines.
 
+#![forbid(unsafe_code)]
+
 pub mod proto;
 
 pub mod cli;

@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+mod allocator;
+
 fn main() -> ExitCode {
+    allocator::set();
     customer_health::cli::run()
 }

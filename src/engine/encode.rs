@@ -36,6 +36,9 @@ const AT_A_TIME: usize = 4;
 /// Share of its size that a column has to be packed into, for packing it to be worth the time.
 const PACKED: f64 = 0.9;
 
+/// Bytes of a row group's column that tell something about it. One that has a single value takes less.
+const TELLING: i64 = 64 << 10;
+
 /// Rows that are encoded without looking whether anybody still wants them.
 const STRIDE: usize = 8_192;
 
@@ -197,7 +200,8 @@ impl RowGroups {
         let Some(first) = &self.first else { return Ok(()) };
         #[allow(clippy::cast_precision_loss, reason = "sizes of columns are far below 2^53")]
         let is_hard = |column: &&ColumnChunkMetaData| {
-            column.compressed_size() as f64 > PACKED * column.uncompressed_size() as f64
+            let (packed, size) = (column.compressed_size(), column.uncompressed_size());
+            size >= TELLING && packed as f64 > PACKED * size as f64
         };
         let mut properties = self.file.properties().as_ref().clone().into_builder();
         for column in first.columns().iter().filter(is_hard) {

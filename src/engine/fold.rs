@@ -13,6 +13,9 @@ use crate::scorecard::InputName;
 /// Steps of the histogram that the median comes from.
 const STEPS: usize = 100_000;
 
+/// Bytes of a name from which on it is compared whole.
+const SHORT: usize = 32;
+
 /// What an input contributed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InputTally {
@@ -37,6 +40,8 @@ pub struct Fold {
     components: Vec<String>,
     range: (f64, f64),
     histogram: Vec<(u64, f64)>,
+    /// The category whose name alone has that length: the plan has no others, so that the length tells which it is.
+    by_length: [Option<usize>; SHORT],
     sum: f64,
     extremes: (f64, f64),
     /// Customers.
@@ -57,6 +62,11 @@ impl Fold {
     /// Nothing folded yet.
     pub fn new(component: &Component, planner: &Planner<'_>) -> Self {
         let card = component.scorecard();
+        let names = card.risk_categories.names();
+        let alone = |length: usize| {
+            let mut of_length = (0..names.len()).filter(|at| names[*at].len() == length);
+            of_length.next().filter(|_| of_length.next().is_none())
+        };
         let inputs: Vec<InputName> = planner.bound.inputs.keys().copied().collect();
         Self {
             by_input: vec![InputTally::default(); inputs.len()],
@@ -67,7 +77,8 @@ impl Fold {
             sum: 0.0,
             extremes: (f64::INFINITY, f64::NEG_INFINITY),
             customers: 0,
-            categories: card.risk_categories.names().into_iter().map(|name| (name.to_owned(), 0)).collect(),
+            by_length: std::array::from_fn(alone),
+            categories: names.iter().map(|name| ((*name).to_owned(), 0)).collect(),
             churn_risks: 0,
             expansion_opportunities: 0,
             by_component: vec![ComponentTally::default(); card.components.len()],
@@ -113,15 +124,8 @@ impl Fold {
     }
 
     fn add_categories(&mut self, categories: &StringArray) {
-        // The plan names no others, so that a length that only one has tells which it is.
-        let alone = |length: usize| {
-            let mut of_length = (0..self.categories.len()).filter(|at| self.categories[*at].0.len() == length);
-            of_length.next().filter(|_| of_length.next().is_none())
-        };
-        let longest = self.categories.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-        let by_length: Vec<Option<usize>> = (0..=longest).map(alone).collect();
         for name in categories.iter().flatten() {
-            let known = by_length.get(name.len()).copied().flatten();
+            let known = self.by_length.get(name.len()).copied().flatten();
             let at = known.or_else(|| self.categories.iter().position(|(known, _)| known == name));
             if let Some(at) = at {
                 self.categories[at].1 += 1;

@@ -60,8 +60,14 @@ pub enum ParquetFault {
 impl ParquetFault {
     /// The failure of an input that has such a file.
     pub fn of_input(&self, role: &str, path: &str) -> EngineError {
-        let hint = "write the file anew with smaller pages or row groups; a file that a writer made by itself is never \
-                    like that";
+        let hint = match self {
+            Self::Page(..) | Self::Values(..) => {
+                "no writer makes files like that by itself: copy the file again in case it was damaged on its way, else \
+                 write it anew with smaller pages or row groups"
+            }
+            Self::Footer(_) => "the file is damaged or was made up: copy it again, or write it anew",
+            Self::Io(_) | Self::Store(_) => "look whether the disk or the store is in order, and try again",
+        };
         let (role, path, reason, hint) = (role.to_owned(), path.to_owned(), self.to_string(), hint.to_owned());
         EngineError::Unreadable { role, path, reason, hint, source: None }
     }

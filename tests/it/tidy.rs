@@ -52,6 +52,12 @@ const BANS: &[Ban] = &[
         except: &["src/engine/store.rs"],
         why: "one place makes HTTP clients, which follow no redirects",
     },
+    Ban {
+        text: "unsafe_code",
+        under: &["src/", "benches/", "examples/", "tests/"],
+        except: &["src/allocator.rs", "src/lib.rs", "tests/it/tidy.rs"],
+        why: "one call sets the allocator, and nothing else is unsafe",
+    },
     Ban { text: "ScalarUDFImpl", under: &["src/"], except: &[], why: "the plan holds built-in expressions only" },
     Ban { text: "AggregateUDFImpl", under: &["src/"], except: &[], why: "the plan holds built-in expressions only" },
     Ban { text: "create_udf", under: &["src/"], except: &[], why: "the plan holds built-in expressions only" },

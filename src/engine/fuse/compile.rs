@@ -143,13 +143,26 @@ impl<'a> Compiler<'a> {
     fn text(&mut self, place: Place<'a>) -> Option<(Id, Outcome)> {
         let Place { expr, level } = self.chain.behind(place);
         let mut texts = Vec::new();
-        let result = self.chosen(expr.downcast_ref::<CaseExpr>()?, level, false, |this, then| {
+        let result = self.chosen_text(expr.downcast_ref::<CaseExpr>()?, level, false, &mut texts)?;
+        Some((result, Outcome::Text(texts)))
+    }
+
+    fn chosen_text(
+        &mut self,
+        case: &'a CaseExpr,
+        level: usize,
+        maybe: bool,
+        texts: &mut Vec<Option<String>>,
+    ) -> Option<Id> {
+        self.chosen(case, level, maybe, |this, then| {
+            if let Some(inner) = then.downcast_ref::<CaseExpr>() {
+                return this.chosen_text(inner, level, true, texts);
+            }
             let ScalarValue::Utf8(text) = then.downcast_ref::<Literal>()?.value() else { return None };
             let place = f64::from(u32::try_from(texts.len()).ok()?);
             texts.push(text.clone());
             Some(this.steps.add(Step::Constant(Some(place.to_bits()))))
-        })?;
-        Some((result, Outcome::Text(texts)))
+        })
     }
 
     fn number_or_null(&mut self, place: Place<'a>) -> Option<Id> {

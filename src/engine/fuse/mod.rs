@@ -99,7 +99,7 @@ mod tests {
         let name =
             prop::sample::select(vec!["'a'", "'bb'", "'a name longer than inline'", "''", "CAST(NULL AS VARCHAR)"]);
         (condition(), condition(), name).prop_map(|(one, two, name)| {
-            format!("CASE WHEN {one} THEN 'ccc' WHEN {two} THEN {name} WHEN a > 1.0 THEN 'dddd' ELSE {name} END")
+            format!("CASE WHEN {one} THEN 'ccc' WHEN {two} THEN {name} ELSE CASE WHEN a > 1.0 THEN 'dddd' ELSE {name} END END")
         })
     }
 
@@ -187,7 +187,8 @@ mod tests {
     #[test]
     fn a_choice_of_names_is_one_expression_too() {
         let rows: Vec<_> = (0..300).map(|at| ((at % 7 != 0).then_some(at % 5), Some(0), Some(0), Some(0))).collect();
-        let query = "SELECT CASE WHEN a > 50.0 THEN 'healthy' WHEN a > 0.5 THEN 'moderate' WHEN a IS NOT NULL THEN 'high' END AS c FROM t";
+        let query = "SELECT CASE WHEN a > 50.0 THEN 'healthy' WHEN a > 0.5 THEN 'moderate' \
+             ELSE CASE WHEN a IS NOT NULL THEN 'high' END END AS c FROM t";
         let ((plain, _), (fused, plan)) = (run(query, &table(&rows), false), run(query, &table(&rows), true));
         assert_eq!(plain, fused);
         assert!(plan.contains("fused("), "{plan}");

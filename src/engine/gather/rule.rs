@@ -55,7 +55,8 @@ impl PhysicalOptimizerRule for Gathering {
 }
 
 impl Gathering {
-    /// Bytes that keys and values take where no two rows have one key, of keys that are no longer than most.
+    /// Bytes that keys and values take where no two rows have one key, of keys that are no longer than most; with some room,
+    /// as tables grow by doubling.
     fn most_bytes(&self, values: usize) -> u64 {
         self.rows.saturating_mul(80 + 16 * values as u64)
     }
