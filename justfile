@@ -8,6 +8,10 @@ ci:
 check:
     cargo clippy --all-targets -- -D warnings
 
+# The program as it is released: target/released/customer-health.
+release:
+    scripts/release
+
 # All tests.
 test *args:
     cargo test {{args}}

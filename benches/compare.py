@@ -2,7 +2,7 @@
 """The same scores by this program, DuckDB and Polars: equal to 1e-9, then timed side by side as whole processes.
 
     pip install duckdb polars pyarrow numpy
-    benches/compare.py --binary target/release/customer-health 100000 1000000
+    benches/compare.py --binary target/released/customer-health 100000 1000000
     benches/compare.py --binary ... --events 1000000         # several rows per customer
     benches/compare.py --binary ... --memory 1GiB 10000000   # every engine under its own limit
 

@@ -2,7 +2,7 @@
 """What a request costs on a warm server: 1,000 customers, 1, 8 and 64 clients; p50 and p99 latency, requests per second.
 
     pip install grpcio "protobuf>=5,<7" pyarrow numpy
-    benches/requests.py --binary target/release/customer-health
+    benches/requests.py --binary target/released/customer-health
 
 Every client is a thread of this process that makes one MaterializeSync call after the other, each client to an output of its
 own. The client's own work is part of the figures.
