@@ -1,10 +1,8 @@
 //! A cluster that works in place of this process: where it is, and what can go wrong with it.
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::functions_aggregate::count::count;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
@@ -144,16 +142,4 @@ pub struct ClusterError {
     pub hint: &'static str,
     /// What sort of failure it is.
     pub kind: ErrorKind,
-}
-
-/// A cluster's failure among the causes of an engine's error.
-pub fn error_of(error: &DataFusionError) -> Option<ClusterError> {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref::<ClusterError>() {
-            return Some(found.clone());
-        }
-        cause = error.source();
-    }
-    None
 }

@@ -4,7 +4,8 @@ use std::io;
 
 use datafusion::error::DataFusionError;
 
-use super::cluster::{self, ClusterError};
+use super::cause::{cause, causes};
+use super::cluster::ClusterError;
 use super::store_error;
 use super::uri::{SCHEMES, is_uri};
 use crate::component::{ComponentError, Problem};
@@ -204,8 +205,8 @@ impl EngineError {
 
     /// An engine's error while doing something that no input explains.
     pub fn internal(during: &'static str, error: DataFusionError) -> Self {
-        if let Some(found) = cluster::error_of(&error) {
-            return found.into();
+        if let Some(found) = cause::<ClusterError>(&error) {
+            return found.clone().into();
         }
         if let Some(found) = store_error::of_any(during, &error) {
             return found;
@@ -218,8 +219,8 @@ impl EngineError {
 
     /// An engine's error while reading a file.
     pub fn unreadable(role: &str, path: &str, error: DataFusionError) -> Self {
-        if let Some(found) = cluster::error_of(&error) {
-            return found.into();
+        if let Some(found) = cause::<ClusterError>(&error) {
+            return found.clone().into();
         }
         if is_uri(path)
             && let Some(found) = store_error::of_query(role, path, &error)
@@ -326,14 +327,6 @@ fn exhausted(error: DataFusionError) -> Result<EngineError, DataFusionError> {
 
 /// The system's error at the root of an engine's.
 fn io_error(error: &DataFusionError) -> Option<io::Error> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<io::Error>()
-            && io.raw_os_error().is_some()
-        {
-            return io.raw_os_error().map(io::Error::from_raw_os_error);
-        }
-        cause = error.source();
-    }
-    None
+    let code = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).find_map(io::Error::raw_os_error)?;
+    Some(io::Error::from_raw_os_error(code))
 }

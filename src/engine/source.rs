@@ -20,13 +20,13 @@ use object_store::local::LocalFileSystem;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use url::{Position, Url};
 
+use super::cause::cause;
 use super::cluster::{Cluster, Work};
 use super::limits::InputLimits;
 use super::pages::Arriving;
 use super::parquet_vet::{self, Pages};
 use super::publish::Output;
 use super::store::Stores;
-use super::store_error::cause;
 use super::text::{self, TextFault};
 use super::uri::{Protocol, Uri, is_uri};
 use super::{EngineError, Roots, store_error};

@@ -6,6 +6,7 @@ use datafusion::error::DataFusionError;
 use object_store::client::{HttpError, HttpErrorKind};
 
 use super::EngineError;
+use super::cause::{cause, causes};
 use super::parquet_vet::ParquetFault;
 use crate::error::ErrorKind;
 
@@ -48,13 +49,10 @@ pub fn of_query(role: &str, uri: &str, error: &DataFusionError) -> Option<Engine
 
 /// The same where it is not known what was read, which may also have been local files.
 pub fn of_any(during: &str, error: &DataFusionError) -> Option<EngineError> {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    let mut remote = error.to_string().contains(REQUEST);
-    while let Some(error) = cause.filter(|_| !remote) {
-        remote =
-            error.is::<HttpError>() || matches!(error.downcast_ref(), Some(object_store::Error::Precondition { .. }));
-        cause = error.source();
-    }
+    let of_request = |cause: &(dyn Error + 'static)| {
+        cause.is::<HttpError>() || matches!(cause.downcast_ref(), Some(object_store::Error::Precondition { .. }))
+    };
+    let remote = error.to_string().contains(REQUEST) || causes(error).any(of_request);
     fault(error).filter(|_| remote).map(|fault| told(during, "an object", "read", fault))
 }
 
@@ -74,23 +72,11 @@ fn told(role: &str, uri: &str, action: &'static str, fault: Fault) -> EngineErro
     EngineError::Store { role, uri, action, reason, hint, kind }
 }
 
-/// An error of this type among the causes of another.
-pub fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
-}
-
 /// What the failure of a store is; `None` where none is among the causes.
 fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
-    let (mut cause, mut store) = (Some(error), false);
-    while let Some(error) = cause {
-        match error.downcast_ref::<object_store::Error>() {
+    let mut store = false;
+    for cause in causes(error) {
+        match cause.downcast_ref::<object_store::Error>() {
             Some(object_store::Error::NotFound { .. }) => return Some(Fault::Missing),
             Some(object_store::Error::PermissionDenied { .. }) => {
                 return Some(Fault::Denied("the store refuses it (403)".to_owned()));
@@ -105,10 +91,9 @@ fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
             Some(_) => store = true,
             None => {}
         }
-        if let Some(http) = error.downcast_ref::<HttpError>() {
+        if let Some(http) = cause.downcast_ref::<HttpError>() {
             return Some(Fault::Unavailable(transport(http.kind()).to_owned()));
         }
-        cause = error.source();
     }
     // Some layers keep an error as its text only.
     of_text(&error.to_string())

@@ -29,6 +29,7 @@ use super::key::Hashing;
 use super::meeting::Fold;
 use super::piece::{Layout, Piece, Scattered};
 use super::repeats::Repeats;
+use crate::engine::external;
 
 /// Rows that a batch has of one part, on average: fewer would be read from here and there.
 const ROWS_OF_A_SLICE: usize = 128;
@@ -199,7 +200,7 @@ impl Handing {
             }
             let meeting = rows.meet(part, Hashing::new()).await?;
             if self.settings.refuse_repeats && meeting.repeated != 0 {
-                return Err(DataFusionError::External(Box::new(Repeats)));
+                return Err(external(Repeats));
             }
             if meeting.overfull {
                 return exec_err!("the keys of one part of the customers are more than 4 GiB");

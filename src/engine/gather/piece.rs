@@ -8,9 +8,10 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::{TakeOptions, concat, take};
 use datafusion::arrow::datatypes::{Float64Type, UInt8Type};
 use datafusion::common::internal_err;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 
 use super::key::{Hashing, part};
+use crate::engine::external;
 
 /// Where the columns of a row stand in the batches that are grouped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl Scattered {
     /// Where they cannot be put into another order, which is a fault of the program.
     pub fn new(piece: Piece, hashing: &Hashing, parts: usize) -> Result<Self> {
         if parts == 1 {
-            let rows = u32::try_from(piece.keys.len()).map_err(|error| DataFusionError::External(error.into()))?;
+            let rows = u32::try_from(piece.keys.len()).map_err(external)?;
             return Ok(Self { piece, starts: vec![0, rows] });
         }
         let of_rows: Vec<u32> = piece
