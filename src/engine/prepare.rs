@@ -227,7 +227,7 @@ async fn keep_groups(
         return Ok(kept);
     }
     let rows: Vec<u64> = inputs.iter().filter_map(|input| Some(profiles.get(&input.name)?.kept())).collect();
-    let state = &session::faster(&session::for_groupings(state, &rows), rules(state, &rows, false));
+    let state = &session::with(state, session::for_groupings(state, &rows), rules(state, &rows, false));
     // One after the other, as rows take memory until they are grouped; each keeps all partitions busy.
     for input in inputs {
         let texts = |field: &BoundField| needs_text(component, &field.component, &field.indicator);
@@ -328,12 +328,12 @@ impl Prepared {
     /// A session for the plan of the scores in this process.
     pub fn session(&self, state: &SessionState) -> SessionState {
         let mut rows = self.rows();
-        let session = session::for_rows(state, &rows);
+        let config = session::for_rows(state, &rows);
         if self.opening.bound.history.is_some() {
             // About as many as there are customers.
             rows.push(rows.iter().copied().max().unwrap_or(0));
         }
-        session::faster(&session, rules(state, &rows, self.unproven))
+        session::with(state, config, rules(state, &rows, self.unproven))
     }
 
     /// Rows of each input that count.

@@ -170,9 +170,10 @@ impl Run<'_> {
         let mut writer = outputs.scores.write(outputs.schema.clone()).await?;
         let facts = facts::of_run(component, request, prepared);
         let besides = FannedOut::start(component, outputs.besides, outputs.schema, &facts, state).await?;
+        let own = &self.work.state;
         let work = &match self.work.remote {
-            true => session::for_rows(&self.work.state, &prepared.rows()),
-            false => prepared.session(&self.work.state),
+            true => session::with(own, session::for_rows(own, &prepared.rows()), Vec::new()),
+            false => prepared.session(own),
         };
         let mut batches = match Running::start(work, &plan).await {
             Ok(started) if prepared.unproven && !started.refuses_repeats() => return Ok(None),

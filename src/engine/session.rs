@@ -166,24 +166,28 @@ pub async fn on_cluster(state: &SessionState, config: &ClusterConfig) -> Result<
     }
 }
 
-/// The same session for a plan that reads so many rows of each input. See docs/performance.md.
+/// Settings for a plan that reads so many rows of each input. See docs/performance.md.
 ///
 /// Large batches cost less for each row, but memory that no pool counts, and that small tables do not win back. Inputs that
 /// are enough to keep the partitions busy side by side are read in one go each: what is decoded at once takes memory too.
-pub fn for_rows(state: &SessionState, rows: &[u64]) -> SessionState {
-    let config = for_batches(state, rows);
+pub fn for_rows(state: &SessionState, rows: &[u64]) -> SessionConfig {
+    let config = for_groupings(state, rows);
     let (largest, total) = (rows.iter().max().copied().unwrap_or(0), rows.iter().sum());
     let busy = largest.saturating_mul(state.config().target_partitions() as u64) <= total;
-    let config = match busy {
+    match busy {
         true => config.with_repartition_file_scans(false).with_round_robin_repartition(false),
         false => config,
-    };
-    SessionStateBuilder::new_from_existing(state.clone()).with_config(config).build()
+    }
 }
 
-/// The same session for plans that group inputs of so many rows.
-pub fn for_groupings(state: &SessionState, rows: &[u64]) -> SessionState {
-    SessionStateBuilder::new_from_existing(state.clone()).with_config(for_batches(state, rows)).build()
+/// Settings for plans that group inputs of so many rows.
+pub fn for_groupings(state: &SessionState, rows: &[u64]) -> SessionConfig {
+    let roomy = match state.runtime_env().memory_pool.memory_limit() {
+        MemoryLimit::Finite(limit) => limit >= ROOMY,
+        MemoryLimit::Infinite | MemoryLimit::Unknown => true,
+    };
+    let config = state.config().clone();
+    if rows.iter().sum::<u64>() >= MANY_ROWS && roomy { config.with_batch_size(LARGE_BATCH) } else { config }
 }
 
 /// Bytes that are one of so many equal shares of what runs have left of their memory.
@@ -195,23 +199,16 @@ pub fn share_of_memory(state: &SessionState, shares: usize) -> usize {
     }
 }
 
-fn for_batches(state: &SessionState, rows: &[u64]) -> SessionConfig {
-    let roomy = match state.runtime_env().memory_pool.memory_limit() {
-        MemoryLimit::Finite(limit) => limit >= ROOMY,
-        MemoryLimit::Infinite | MemoryLimit::Unknown => true,
-    };
-    let config = state.config().clone();
-    if rows.iter().sum::<u64>() >= MANY_ROWS && roomy { config.with_batch_size(LARGE_BATCH) } else { config }
-}
-
-/// The same session, whose physical plans go through these rules before the engine's own.
-pub fn faster(state: &SessionState, mut rules: Vec<Rule>) -> SessionState {
+/// The same session with these settings, whose physical plans go through these rules before the engine's own.
+pub fn with(state: &SessionState, config: SessionConfig, mut rules: Vec<Rule>) -> SessionState {
     rules.extend(state.physical_optimizers().iter().cloned());
-    SessionStateBuilder::new_from_existing(state.clone()).with_physical_optimizer_rules(rules).build()
+    // The catalogs are there; new ones would hide what is in them.
+    let config = config.with_create_default_catalog_and_schema(false);
+    let builder = SessionStateBuilder::new_from_existing(state.clone()).with_config(config);
+    builder.with_physical_optimizer_rules(rules).build()
 }
 
 /// The same session, in which scans know their files' statistics.
 pub fn with_statistics(state: &SessionState) -> SessionState {
-    let config = state.config().clone().with_collect_statistics(true);
-    SessionStateBuilder::new_from_existing(state.clone()).with_config(config).build()
+    with(state, state.config().clone().with_collect_statistics(true), Vec::new())
 }

@@ -35,7 +35,7 @@ mod tests {
     use proptest::test_runner::TestCaseError;
 
     use super::*;
-    use crate::engine::session::faster;
+    use crate::engine::session;
 
     /// Which of the numbers `a` and `b` are, `i`, and which of the texts `t` is.
     type Row = (Option<usize>, Option<usize>, Option<i32>, Option<usize>);
@@ -123,7 +123,8 @@ mod tests {
         let context = SessionContext::new_with_config_rt(config, Arc::default());
         let table = MemTable::try_new(batch.schema(), vec![vec![batch.clone()]]).unwrap();
         context.register_table("t", Arc::new(table)).unwrap();
-        let state = if fused { faster(&context.state(), vec![Arc::new(Fusing)]) } else { context.state() };
+        let rules: Vec<session::Rule> = if fused { vec![Arc::new(Fusing)] } else { Vec::new() };
+        let state = session::with(&context.state(), context.copied_config(), rules);
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
             let plan = state.create_logical_plan(query).await.unwrap();

@@ -37,7 +37,7 @@ mod tests {
     use datafusion::prelude::{SessionConfig, SessionContext};
 
     use super::*;
-    use crate::engine::session::faster;
+    use crate::engine::session::with;
 
     type Customers = BTreeMap<String, (Option<u8>, Option<u64>, Option<u64>)>;
 
@@ -90,7 +90,7 @@ mod tests {
         }
         let mut state = context.state();
         if let Some(gathering) = setting.gathering {
-            state = faster(&state, vec![Arc::new(gathering)]);
+            state = with(&state, context.copied_config(), vec![Arc::new(gathering)]);
         }
         let runtime = tokio::runtime::Runtime::new()?;
         runtime.block_on(async {
@@ -177,7 +177,7 @@ mod tests {
         context.register_table("one", Arc::new(MemTable::try_new(batches[0].schema(), vec![batches])?))?;
         let mut state = context.state();
         if let Some(gathering) = gathering {
-            state = faster(&state, vec![Arc::new(gathering)]);
+            state = with(&state, context.copied_config(), vec![Arc::new(gathering)]);
         }
         tokio::runtime::Runtime::new()?.block_on(async {
             let plan = state.create_physical_plan(&state.create_logical_plan(query).await?).await?;
@@ -230,8 +230,9 @@ mod tests {
                 let batches = table(0..10, 1);
                 context.register_table(name, Arc::new(MemTable::try_new(batches[0].schema(), vec![batches])?))?;
             }
-            let state = faster(
+            let state = with(
                 &context.state(),
+                context.copied_config(),
                 vec![Arc::new(Gathering { rows: 0, room: ROOMY, at_once: 10_000, refuse_repeats: false })],
             );
             let plan = tokio::runtime::Runtime::new()?
