@@ -33,8 +33,8 @@ const ROW_GROUP: usize = 65_536;
 /// Row groups that are encoded at a time, at most. What the first one tells of its columns is known to those behind so many.
 const AT_A_TIME: usize = 4;
 
-/// Share of its size that a column has to be packed into, for packing it to be worth the time.
-const PACKED: f64 = 0.9;
+/// Tenths of its size that a column has to be packed into, for packing it to be worth the time.
+const PACKED: i64 = 9;
 
 /// Bytes of a row group's column that tell something about it. One that has a single value takes less.
 const TELLING: i64 = 64 << 10;
@@ -198,10 +198,9 @@ impl RowGroups {
     /// From here on, columns that were hardly smaller when the first row group was packed are not packed.
     fn leave_hard_columns(&mut self) -> Result<(), ParquetError> {
         let Some(first) = &self.first else { return Ok(()) };
-        #[allow(clippy::cast_precision_loss, reason = "sizes of columns are far below 2^53")]
         let is_hard = |column: &&ColumnChunkMetaData| {
             let (packed, size) = (column.compressed_size(), column.uncompressed_size());
-            size >= TELLING && packed as f64 > PACKED * size as f64
+            size >= TELLING && packed * 10 > size * PACKED
         };
         let mut properties = self.file.properties().as_ref().clone().into_builder();
         for column in first.columns().iter().filter(is_hard) {
@@ -223,10 +222,11 @@ impl RowGroups {
         for chunk in chunks {
             chunk.append_to_row_group(&mut group)?;
         }
-        let written = group.close()?;
-        self.first.get_or_insert(written);
-        let written = self.file.bytes_written() as u64;
-        self.ahead.as_mut().map_or(Ok(()), |ahead| ahead.so_far(written))?;
+        let closed = group.close()?;
+        self.first.get_or_insert(closed);
+        if let Some(ahead) = &mut self.ahead {
+            ahead.so_far(self.file.bytes_written() as u64)?;
+        }
         Ok(())
     }
 
@@ -239,7 +239,9 @@ impl RowGroups {
         }
         facts.into_iter().for_each(|fact| self.file.append_key_value_metadata(fact));
         let file = self.file.into_inner()?;
-        self.ahead.as_mut().map_or(Ok(()), Ahead::wait)?;
+        if let Some(ahead) = &mut self.ahead {
+            ahead.wait()?;
+        }
         Ok(file)
     }
 }
@@ -255,19 +257,21 @@ fn encode_group(
     let columns = batches.first().map_or(0, RecordBatch::num_columns);
     for at in 0..columns {
         let mut leaves = Vec::new();
-        let arrays = batches.iter().map(|batch| (batch.schema_ref().field(at), batch.column(at)));
-        for (field, array) in arrays {
-            for start in (0..array.len()).step_by(STRIDE) {
-                if given_up.is_cancelled() {
-                    return Err(ParquetError::General("the run was given up".to_owned()));
-                }
-                let stride = compute_leaves(field, &array.slice(start, STRIDE.min(array.len() - start)))?;
-                if leaves.is_empty() {
-                    leaves.extend(writers.by_ref().take(stride.len()));
-                }
-                for (leaf, writer) in stride.iter().zip(&mut leaves) {
-                    writer.write(leaf)?;
-                }
+        let strides = batches.iter().flat_map(|batch| {
+            let (field, array) = (batch.schema_ref().field(at), batch.column(at));
+            let starts = (0..array.len()).step_by(STRIDE);
+            starts.map(move |start| (field, array.slice(start, STRIDE.min(array.len() - start))))
+        });
+        for (field, stride) in strides {
+            if given_up.is_cancelled() {
+                return Err(ParquetError::General("the run was given up".to_owned()));
+            }
+            let stride = compute_leaves(field, &stride)?;
+            if leaves.is_empty() {
+                leaves.extend(writers.by_ref().take(stride.len()));
+            }
+            for (leaf, writer) in stride.iter().zip(&mut leaves) {
+                writer.write(leaf)?;
             }
         }
         for writer in leaves {
