@@ -26,4 +26,4 @@ data:
 
 # The README's first command.
 run:
-    cargo run --release -- materialize component.yaml
+    cargo run -- materialize component.yaml

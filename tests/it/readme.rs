@@ -36,6 +36,25 @@ fn the_picture_is_what_the_first_command_prints() {
     }
 }
 
+/// Else the second of them compiles DataFusion again.
+#[test]
+fn its_two_commands_share_one_build() {
+    assert_eq!(blocks("console")[..2], ["cargo run -- materialize component.yaml\n", "cargo test\n"]);
+    let features = |edges: &str| -> BTreeSet<String> {
+        let tree = Command::new(env!("CARGO"))
+            .current_dir(root())
+            .args(["tree", "--locked", "--offline", "--prefix", "none", "--format", "{p} {f}", "--edges", edges])
+            .output()
+            .unwrap();
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        let lines = String::from_utf8(tree.stdout).unwrap();
+        lines.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+    };
+    let (run, test) = (features("normal,build"), features("normal,build,dev"));
+    let apart: Vec<&String> = run.difference(&test).collect();
+    assert!(apart.is_empty(), "the tests ask more features of these; Cargo.toml has to as well:\n{apart:#?}");
+}
+
 #[test]
 fn the_page_of_the_api_shows_every_call_in_each_language() {
     let page = fs::read_to_string(root().join("docs/api.md")).unwrap();
