@@ -4,6 +4,7 @@ mod card;
 mod card_scale;
 mod document;
 mod expression;
+mod format;
 mod overlay;
 mod parse;
 mod position;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
+pub use format::Format;
 pub use problem::{ComponentError, Problem, nearest, suggest};
 pub use schema::json_schema;
 pub use template::{Variables, variables_in};
@@ -147,39 +149,13 @@ pub struct Asset {
     pub upstream: BTreeMap<InputName, String>,
 }
 
-/// Format of an input's files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// Apache Parquet.
-    Parquet,
-    /// Arrow IPC, file or stream.
-    Arrow,
-    /// Comma-separated values with a header.
-    Csv,
-    /// One JSON object a line.
-    Json,
-}
-
-impl Format {
-    /// The format that a path's ending tells; Parquet where it tells none.
-    pub fn of_path(path: &str) -> Self {
-        let ending = path.rsplit('.').next().unwrap_or_default().to_lowercase();
-        match ending.as_str() {
-            "arrow" | "arrows" | "ipc" | "feather" => Self::Arrow,
-            "csv" => Self::Csv,
-            "json" | "jsonl" | "ndjson" => Self::Json,
-            _ => Self::Parquet,
-        }
-    }
-}
-
 /// A connected table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
     /// File, folder, glob or URI; relative to [`Component::base_dir`].
     pub path: String,
     /// Format of the files.
-    pub format: Format,
+    pub format: Option<Format>,
     /// Column that holds the customer's id, where it was named.
     pub key: Option<String>,
     /// Date or timestamp column that decides whether a row lies in the analysis period.

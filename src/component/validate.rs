@@ -297,12 +297,12 @@ fn input(
     let path = path?.clone();
     // A format of the YAML's is of the YAML's path.
     let format = given.and_then(|given| given.format);
-    let format = format.unwrap_or_else(|| match spec.format {
-        Some(FormatSpec::Parquet) => Format::Parquet,
-        Some(FormatSpec::Arrow) => Format::Arrow,
-        Some(FormatSpec::Csv) => Format::Csv,
-        Some(FormatSpec::Json) => Format::Json,
-        None => Format::of_path(&path),
+    let format = format.or_else(|| match spec.format {
+        Some(FormatSpec::Parquet) => Some(Format::Parquet),
+        Some(FormatSpec::Arrow) => Some(Format::Arrow),
+        Some(FormatSpec::Csv) => Some(Format::Csv),
+        Some(FormatSpec::Json) => Some(Format::Json),
+        None => Format::told_by(&path),
     });
     let filters = [filter, given_filter].into_iter().flatten().collect();
     Some(Input { path, format, key: spec.key.clone(), timestamp: spec.timestamp.clone(), filters, fields })

@@ -59,7 +59,7 @@ pub async fn open(path: &str, state: &SessionState) -> Result<Table, EngineError
         // It may be the run's history too, which it now differs from.
         Stores::renew(role, &Uri::parse(role, path)?, state)?;
     }
-    let source = Source { role, path, format: Format::Parquet, key: None };
+    let source = Source { role, path, format: Some(Format::Parquet), key: None };
     Ok(source.open(state).await?.table)
 }
 

@@ -257,7 +257,7 @@ impl Engine {
     /// # Errors
     /// Where it is not there or cannot be read.
     pub async fn read_schema(&self, path: &str) -> Result<SchemaRef, EngineError> {
-        let source = source::Source { role: "file", path, format: Format::of_path(path), key: None };
+        let source = source::Source { role: "file", path, format: Format::told_by(path), key: None };
         Ok(source.open(&self.session()?).await?.table.source.schema())
     }
 

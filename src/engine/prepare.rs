@@ -99,7 +99,8 @@ pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionSt
         let path = resolve(component.base_dir(), &input.path);
         let role = format!("input `{name}`");
         let source = Source { role: &role, path: &path, format: input.format, key: input.key.as_deref() };
-        let Opened { table, files: count, bytes, place, objects } = source.open(state).await?;
+        let Opened { table, files: count, bytes, place, objects, warnings: of_files } = source.open(state).await?;
+        warnings.extend(of_files);
         read.insert(role, objects);
         tables.insert(*name, table);
         files.insert(*name, (count, bytes));
@@ -108,7 +109,7 @@ pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionSt
     let mut history = None;
     if let Some(path) = component.history() {
         let path = resolve(component.base_dir(), path);
-        let source = Source { role: "history", path: &path, format: Format::of_path(&path), key: None };
+        let source = Source { role: "history", path: &path, format: Format::told_by(&path), key: None };
         match source.open(state).await {
             Ok(opened) => {
                 read.insert("history".to_owned(), opened.objects);

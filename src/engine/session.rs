@@ -145,6 +145,8 @@ pub fn new(config: &EngineConfig, shared: &Shared) -> Result<SessionState, Engin
         // Views carry their buffers whole, however few rows of them are left, and messages between machines are limited.
         session.options_mut().execution.parquet.schema_force_view_types = false;
     }
+    // Folders are read to any depth; `source` chooses among what is there.
+    session.options_mut().execution.listing_table_ignore_subdirectory = false;
     // Columns are named as the files name them, in upper and lower case.
     session.options_mut().sql_parser.enable_ident_normalization = false;
     Ok(SessionContext::new_with_config_rt(session, runtime).state())

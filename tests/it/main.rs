@@ -17,6 +17,7 @@ mod eight_examples;
 mod errors;
 mod example_data;
 mod faults;
+mod folders;
 mod grpc;
 mod inputs;
 mod limits;
