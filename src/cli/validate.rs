@@ -89,6 +89,8 @@ mod tests {
             field: name.into(),
             origin,
             unparsable: 0,
+            unmapped: 0,
+            unmapped_texts: Vec::new(),
             no_data: false,
         };
         let column = |name: &str| ColumnReport { name: name.into(), data_type: "Utf8".into(), nullable: false };

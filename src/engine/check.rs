@@ -6,7 +6,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlanBuilder;
 
 use super::profile::number;
-use super::report::{ComponentReport, InputReport};
+use super::report::{ComponentReport, FieldReport, InputReport};
 use super::source::Source;
 use super::store::Stores;
 use super::uri::{Uri, is_uri};
@@ -117,7 +117,7 @@ pub async fn of_table(component: &Component, table: &Table, state: &SessionState
 
 /// What the run saw of the scorecard and the inputs.
 pub fn of_run(component: &Component, inputs: &[InputReport], parts: &[ComponentReport], customers: u64) -> Vec<Check> {
-    vec![weights(component), columns(inputs), neutral(parts, customers)]
+    vec![weights(component), columns(inputs), neutral(parts, customers), texts(inputs)]
 }
 
 fn weights(component: &Component) -> Check {
@@ -162,6 +162,22 @@ fn neutral(parts: &[ComponentReport], customers: u64) -> Check {
         much => format!("more than half of the customers have no data for {}", much.join(", ")),
     };
     Check { name: "neutral_share", passed: much.is_empty(), severity: Severity::Warn, description, facts }
+}
+
+/// Every text of a field with a map should stand in the map.
+fn texts(inputs: &[InputReport]) -> Check {
+    let unknown = |field: &&FieldReport| field.unmapped > 0;
+    let unknown: Vec<&FieldReport> = inputs.iter().flat_map(|input| &input.fields).filter(unknown).collect();
+    let description = match unknown.as_slice() {
+        [] => "every text is in the map that scores it".to_owned(),
+        fields => {
+            let of_field = |field: &&FieldReport| format!("{} of `{}`", field.unmapped, field.field);
+            format!("values that no map knows: {}", fields.iter().map(of_field).collect::<Vec<_>>().join(", "))
+        }
+    };
+    #[allow(clippy::cast_precision_loss, reason = "rows are far fewer than 2^53")]
+    let facts = unknown.iter().map(|field| (field.field.clone(), field.unmapped as f64)).collect();
+    Check { name: "texts_mapped", passed: unknown.is_empty(), severity: Severity::Warn, description, facts }
 }
 
 /// The first rows of a table as a JSON array of objects; fewer where they would take more than 1 MiB.

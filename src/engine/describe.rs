@@ -21,7 +21,7 @@ pub async fn describe(component: &Component, state: &SessionState) -> Result<Des
         name: *name,
         path: input.table.path.clone(),
         key: input.key_column.clone(),
-        fields: summary::fields(input, |_| None),
+        fields: summary::fields(input, None),
     };
     let schema = schema::output(component);
     let lineage = lineage::of(component, &opening.bound, &schema);

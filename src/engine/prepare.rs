@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, SubsecRound, Utc};
-use datafusion::arrow::datatypes::DataType::Duration;
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use futures::future::join_all;
@@ -21,7 +20,7 @@ use super::source::{Files, Opened, Place, Source, resolve};
 use super::unique::Keys;
 use super::{EngineError, Observer, grouped, no_observer, population, session, unique, version};
 use crate::component::{Component, Format, PinnedStatistics};
-use crate::plan::bind::{BoundField, BoundInput, counts};
+use crate::plan::bind::{BoundField, BoundInput};
 use crate::plan::input::Window;
 use crate::plan::population::wanted;
 use crate::plan::profile::Count;
@@ -138,30 +137,8 @@ pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionSt
                 )
             }),
     );
-    warnings.extend(bound.inputs.values().flat_map(dates_as_numbers));
+    warnings.extend(bound.guesses.iter().cloned());
     Ok(Opening { bound, files, places, read, warnings })
-}
-
-/// Dates that a scale takes for numbers, which is hardly ever meant.
-fn dates_as_numbers(input: &BoundInput) -> Vec<String> {
-    let is_date = |field: &&BoundField| {
-        let reading = field.reading.as_ref();
-        !field.indicator.scale.is_map()
-            && !counts(&field.indicator)
-            && reading
-                .is_some_and(|reading| reading.data_type.is_temporal() && !matches!(reading.data_type, Duration(_)))
-    };
-    let dates = input.fields.iter().filter(is_date);
-    dates
-        .map(|field| {
-            let name = &field.indicator.field;
-            format!(
-                "input `{}`: `{name}` is a date and counts as days since 1970-01-01; for days before the run map it: \
-                 `{name}: CAST(as_of AS DATE) - CAST(... AS DATE)`",
-                input.name
-            )
-        })
-        .collect()
 }
 
 /// How much is done before the scores are planned.

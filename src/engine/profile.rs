@@ -1,6 +1,10 @@
 //! How many rows an input has and what becomes of them, from the files' statistics where they tell.
 
+use std::collections::BTreeMap;
+
+use datafusion::arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
+use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 
 use super::EngineError;
@@ -13,9 +17,17 @@ use crate::plan::bind::BoundInput;
 use crate::plan::input::Window;
 use crate::plan::profile::{self, Count};
 
+/// Texts of one field that are shown.
+const SHOWN_TEXTS: usize = 5;
+
+/// Characters of such a text that are shown.
+const SHOWN_CHARACTERS: usize = 40;
+
 /// What is known of an input's rows.
 pub struct Profile {
     counts: Vec<(Count, u64)>,
+    /// By a field's place in [`BoundInput::fields`]: the most frequent texts that its map does not know, and their rows.
+    unmapped: BTreeMap<usize, Vec<(String, u64)>>,
     /// The files' statistics, for whoever else needs them.
     pub footer: Footer,
 }
@@ -50,7 +62,11 @@ impl Profile {
                     let Some(column) = reading.and_then(|reading| plain_column(&reading.expr)) else { continue };
                     footer.values(column)
                 }
-                Count::NoTimestamp | Count::OutsidePeriod | Count::Filtered | Count::Unparsable(_) => None,
+                Count::NoTimestamp
+                | Count::OutsidePeriod
+                | Count::Filtered
+                | Count::Unparsable(_)
+                | Count::Unmapped(_) => None,
             };
             match told {
                 Some(told) => counts.push((count, told)),
@@ -62,7 +78,17 @@ impl Profile {
             let row = query::single_row(&work.state, &plan).await.map_err(unreadable)?;
             counts.extend(open.into_iter().zip(row.iter().map(number)));
         }
-        let profile = Self { counts, footer };
+        let mut unmapped = BTreeMap::new();
+        for (at, field) in input.fields.iter().enumerate() {
+            if !counts.iter().any(|(count, rows)| *count == Count::Unmapped(at) && *rows > 0) {
+                continue;
+            }
+            let plan = profile::unmapped_texts(input, window, field, SHOWN_TEXTS).map_err(internal)?;
+            let Some(plan) = plan else { continue };
+            unmapped
+                .insert(at, query::rows(&work.state, &plan).await.and_then(|rows| texts(&rows)).map_err(unreadable)?);
+        }
+        let profile = Self { counts, unmapped, footer };
         admit(profile.rows())?;
         Ok(profile)
     }
@@ -70,6 +96,11 @@ impl Profile {
     /// One of the counts; `None` where it does not apply to the input.
     pub fn count(&self, wanted: Count) -> Option<u64> {
         self.counts.iter().find(|(count, _)| *count == wanted).map(|(_, number)| *number)
+    }
+
+    /// The most frequent texts of a field that its map does not know, cut to a length that can be shown, with their rows.
+    pub fn unmapped(&self, field: usize) -> &[(String, u64)] {
+        self.unmapped.get(&field).map_or(&[], Vec::as_slice)
     }
 
     /// Rows of the files.
@@ -101,6 +132,23 @@ impl Profile {
     pub fn keeps_every_row(&self, input: &BoundInput) -> bool {
         input.timestamp.is_none() && input.filter.is_none() && self.count(Count::NoKey) == Some(0)
     }
+}
+
+/// Texts with their counts, made fit to be shown.
+fn texts(batches: &[RecordBatch]) -> Result<Vec<(String, u64)>, DataFusionError> {
+    let mut found = Vec::new();
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let text = ScalarValue::try_from_array(batch.column(0), row)?.to_string();
+            let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let shown = match text.char_indices().nth(SHOWN_CHARACTERS) {
+                Some((end, _)) => format!("{}...", &text[..end]),
+                None => text,
+            };
+            found.push((shown, number(&ScalarValue::try_from_array(batch.column(1), row)?)));
+        }
+    }
+    Ok(found)
 }
 
 /// A count; sums over no rows are null.

@@ -130,6 +130,10 @@ pub struct FieldReport {
     pub origin: FieldOrigin,
     /// Values that could not be read as a number, and so count as missing.
     pub unparsable: u64,
+    /// Texts that no entry of the indicator's map knows.
+    pub unmapped: u64,
+    /// The most frequent of them, with their rows.
+    pub unmapped_texts: Vec<(String, u64)>,
     /// True where the input has no value for anyone.
     pub no_data: bool,
 }

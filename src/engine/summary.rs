@@ -26,6 +26,7 @@ pub fn of(
     let inputs = inputs(prepared, fold);
     let mut warnings = prepared.opening.warnings.clone();
     warnings.extend(inputs.iter().flat_map(unparsable));
+    warnings.extend(inputs.iter().flat_map(unmapped));
     RunReport {
         run_id: request.run_id.clone(),
         asset_name: component.asset().name.clone(),
@@ -63,7 +64,6 @@ fn inputs(prepared: &Prepared, fold: &Fold) -> Vec<InputReport> {
             let (files, bytes) = prepared.opening.files.get(name).copied().unwrap_or_default();
             let profile = prepared.profiles.get(name);
             let kept = profile.map_or(tally.customers, Profile::kept);
-            let count = |wanted| profile.and_then(|profile| profile.count(wanted));
             InputReport {
                 name: *name,
                 path: input.table.path.clone(),
@@ -76,14 +76,15 @@ fn inputs(prepared: &Prepared, fold: &Fold) -> Vec<InputReport> {
                 duplicates_merged: kept.saturating_sub(tally.customers),
                 unmatched: tally.alone,
                 key: input.key_column.clone(),
-                fields: fields(input, count),
+                fields: fields(input, profile),
             }
         })
         .collect()
 }
 
 /// Where an input's indicators get their values.
-pub fn fields(input: &BoundInput, count: impl Fn(Count) -> Option<u64>) -> Vec<FieldReport> {
+pub fn fields(input: &BoundInput, profile: Option<&Profile>) -> Vec<FieldReport> {
+    let count = |wanted| profile.and_then(|profile| profile.count(wanted));
     let field = |(at, field): (usize, &BoundField)| FieldReport {
         component: field.component.name.clone(),
         indicator: field.indicator.name.clone(),
@@ -95,6 +96,8 @@ pub fn fields(input: &BoundInput, count: impl Fn(Count) -> Option<u64>) -> Vec<F
             Origin::Absent => FieldOrigin::Absent,
         },
         unparsable: count(Count::Unparsable(at)).unwrap_or(0),
+        unmapped: count(Count::Unmapped(at)).unwrap_or(0),
+        unmapped_texts: profile.map(|profile| profile.unmapped(at).to_vec()).unwrap_or_default(),
         no_data: field.reading.is_none() || count(Count::Values(at)) == Some(0),
     };
     input.fields.iter().enumerate().map(field).collect()
@@ -115,6 +118,26 @@ fn unparsable(input: &InputReport) -> Vec<String> {
         }
     })
     .collect()
+}
+
+fn unmapped(input: &InputReport) -> Vec<String> {
+    let unknown = input.fields.iter().filter(|field| field.unmapped > 0);
+    unknown
+        .map(|field| {
+            let shown: Vec<String> =
+                field.unmapped_texts.iter().map(|(text, rows)| format!("\"{text}\" ({rows})")).collect();
+            let told: u64 = field.unmapped_texts.iter().map(|(_, rows)| rows).sum();
+            let values = if field.unmapped == 1 { "1 value".to_owned() } else { format!("{} values", field.unmapped) };
+            let more = if told < field.unmapped { " and others" } else { "" };
+            format!(
+                "input `{}`: the map of `{}` does not know {values} of `{}`: {}{more}",
+                input.name,
+                field.indicator,
+                field.field,
+                shown.join(", ")
+            )
+        })
+        .collect()
 }
 
 fn components(component: &Component, fold: &Fold) -> Vec<ComponentReport> {

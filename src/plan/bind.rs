@@ -12,11 +12,10 @@ use datafusion::logical_expr::{Expr, TableSource, lit};
 use super::clean::{self, Instant};
 use super::error::PlanError;
 use super::expression::{AS_OF, Fault, Scope, Typed, columns_of};
+use super::key;
+use super::lookup::{self, Found};
 use crate::component::{Component, ComponentError, Input, Problem, suggest};
 use crate::scorecard::{Aggregate, Indicator, InputName, ScoreComponent};
-
-/// Columns that are taken for the key where none is named, in order of preference.
-pub const KEY_ALIASES: [&str; 4] = ["customer_id", "id", "user_id", "account_id"];
 
 /// A table that was opened.
 #[derive(Clone)]
@@ -87,6 +86,8 @@ pub struct Bound {
     pub inputs: BTreeMap<InputName, BoundInput>,
     /// The earlier scores.
     pub history: Option<Table>,
+    /// What was guessed, and what was not for want of one meaning.
+    pub guesses: Vec<String>,
 }
 
 /// Ties a component to its opened tables.
@@ -100,12 +101,12 @@ pub fn bind(
     state: &SessionState,
     as_of: DateTime<Utc>,
 ) -> Result<Bound, PlanError> {
-    let mut problems = Vec::new();
+    let (mut problems, mut guesses) = (Vec::new(), Vec::new());
     let mut inputs = BTreeMap::new();
     for (name, table) in tables {
         if let Some(input) = component.inputs().get(name) {
             let binder = Binder { component, name: *name, input, table, state, as_of };
-            inputs.insert(*name, binder.bind(&mut problems)?);
+            inputs.insert(*name, binder.bind(&mut problems, &mut guesses)?);
         }
     }
     super::cap::check(component, state, &mut problems);
@@ -118,7 +119,7 @@ pub fn bind(
             return Err(PlanError::History { path: table.path.clone(), columns });
         }
     }
-    Ok(Bound { inputs, history })
+    Ok(Bound { inputs, history, guesses })
 }
 
 struct Binder<'a> {
@@ -131,7 +132,7 @@ struct Binder<'a> {
 }
 
 impl Binder<'_> {
-    fn bind(&self, problems: &mut Vec<Problem>) -> Result<BoundInput, PlanError> {
+    fn bind(&self, problems: &mut Vec<Problem>, guesses: &mut Vec<String>) -> Result<BoundInput, PlanError> {
         let schema = self.table.source.schema();
         let (columns, with_as_of) = columns_of(self.name.as_str(), &schema)?;
         let as_of = ScalarValue::TimestampMicrosecond(Some(self.as_of.timestamp_micros()), Some("UTC".into()));
@@ -144,10 +145,10 @@ impl Binder<'_> {
             noun: "column",
         };
 
-        let key_column = self.key_column(&schema, problems)?;
+        let key_column = self.key_column(&schema, problems, guesses)?;
         let key_type = column_type(&schema, &key_column);
         let key = clean::key(self.column(&key_column), &key_type);
-        let timestamp = self.timestamp(&schema, problems)?;
+        let timestamp = self.timestamp(&schema, problems, guesses)?;
         let filters = self.input.filters.iter().filter_map(|sql| {
             let fault = |fault| problems.push(self.problem("where", fault));
             scope.condition(sql).map_err(fault).ok()
@@ -155,7 +156,7 @@ impl Binder<'_> {
         let filter = filters.reduce(Expr::and);
         let mut fields = Vec::new();
         for (component, indicator) in self.component.scorecard().indicators().filter(|(_, i)| i.input == self.name) {
-            let (origin, reading) = self.field(indicator, &scope, &schema, problems);
+            let (origin, reading) = self.field(indicator, &scope, &schema, (&mut *problems, &mut *guesses));
             if let Some(typed) = &reading {
                 self.check_type(indicator, &origin, typed, problems)?;
             }
@@ -169,34 +170,63 @@ impl Binder<'_> {
         Ok(BoundInput { name, table, key_column, key, timestamp, filter, fields, rows, grouped: None })
     }
 
-    fn key_column(&self, schema: &Schema, problems: &mut Vec<Problem>) -> Result<String, PlanError> {
-        let has = |name: &str| schema.fields().iter().any(|field| field.name() == name);
-        let found = KEY_ALIASES.iter().find(|name| has(name)).map(|name| (*name).to_owned());
+    fn key_column(
+        &self,
+        schema: &Schema,
+        problems: &mut Vec<Problem>,
+        guesses: &mut Vec<String>,
+    ) -> Result<String, PlanError> {
+        let candidates = key::candidates(schema);
+        let found = candidates.first().map(|name| (*name).to_owned());
         match (&self.input.key, found) {
             (Some(named), found) => {
-                if has(named) {
-                    return Ok(named.clone());
+                if let Some(column) = self.named_column(named, schema, guesses) {
+                    return Ok(column);
                 }
                 problems.push(self.unknown_column("key", named, schema));
                 // The problem is told; any column lets the other checks go on.
                 Ok(found.or_else(|| schema.fields().first().map(|f| f.name().clone())).unwrap_or_default())
             }
-            (None, Some(found)) => Ok(found),
+            (None, Some(found)) => {
+                guesses.extend(key::told(self.name.as_str(), &candidates));
+                Ok(found)
+            }
             (None, None) => Err(PlanError::NoKey {
                 input: self.name,
                 path: self.table.path.clone(),
-                aliases: KEY_ALIASES[1..].iter().map(|name| format!("`{name}`")).collect(),
+                aliases: key::ALIASES[1..].iter().map(|name| format!("`{name}`")).collect(),
                 columns: schema.fields().iter().map(|f| f.name().clone()).collect(),
             }),
         }
     }
 
-    fn timestamp(&self, schema: &Schema, problems: &mut Vec<Problem>) -> Result<Option<Instant>, PlanError> {
-        let Some(name) = &self.input.timestamp else { return Ok(None) };
-        if schema.field_with_name(name).is_err() {
-            problems.push(self.unknown_column("timestamp", name, schema));
-            return Ok(None);
+    /// The column that YAML names.
+    fn named_column(&self, name: &str, schema: &Schema, guesses: &mut Vec<String>) -> Option<String> {
+        match lookup::find(schema, [name]) {
+            Found::Exact(column) => Some(column),
+            Found::Alike(column) => {
+                guesses.push(self.taken_for(&column, name));
+                Some(column)
+            }
+            Found::Ambiguous(_) | Found::Nothing => None,
         }
+    }
+
+    fn taken_for(&self, column: &str, name: &str) -> String {
+        format!("input `{}`: the column `{column}` is taken for `{name}`", self.name)
+    }
+
+    fn timestamp(
+        &self,
+        schema: &Schema,
+        problems: &mut Vec<Problem>,
+        guesses: &mut Vec<String>,
+    ) -> Result<Option<Instant>, PlanError> {
+        let Some(named) = &self.input.timestamp else { return Ok(None) };
+        let Some(name) = &self.named_column(named, schema, guesses) else {
+            problems.push(self.unknown_column("timestamp", named, schema));
+            return Ok(None);
+        };
         let data_type = column_type(schema, name);
         let hint = "name a date or timestamp column; numbers do not tell their unit";
         match Instant::of(self.column(name), &data_type) {
@@ -215,7 +245,7 @@ impl Binder<'_> {
         indicator: &Indicator,
         scope: &Scope<'_>,
         schema: &Schema,
-        problems: &mut Vec<Problem>,
+        (problems, guesses): (&mut Vec<Problem>, &mut Vec<String>),
     ) -> (Origin, Option<Typed>) {
         if let Some(sql) = self.input.fields.get(&indicator.field) {
             let origin = Origin::Expression(sql.0.clone());
@@ -230,15 +260,27 @@ impl Binder<'_> {
                 }
             };
         }
-        let names = std::iter::once(&indicator.field).chain(&indicator.aliases);
-        for name in names {
-            if let Ok(field) = schema.field_with_name(name) {
-                let data_type = field.data_type().clone();
-                let typed = Typed { expr: self.column(name), data_type, is_aggregate: false };
-                return (Origin::Column(name.clone()), Some(typed));
+        let names = std::iter::once(&indicator.field).chain(&indicator.aliases).map(String::as_str);
+        let name = match lookup::find(schema, names) {
+            Found::Exact(name) => name,
+            Found::Alike(name) => {
+                guesses.push(self.taken_for(&name, &indicator.field));
+                name
             }
-        }
-        (Origin::Absent, None)
+            Found::Ambiguous(columns) => {
+                guesses.push(format!(
+                    "input `{0}`: {1} are all like `{2}`, and none is taken; map one with `inputs.{0}.fields`",
+                    self.name,
+                    columns.iter().map(|column| format!("`{column}`")).collect::<Vec<_>>().join(" and "),
+                    indicator.field
+                ));
+                return (Origin::Absent, None);
+            }
+            Found::Nothing => return (Origin::Absent, None),
+        };
+        let data_type = column_type(schema, &name);
+        let typed = Typed { expr: self.column(&name), data_type, is_aggregate: false };
+        (Origin::Column(name), Some(typed))
     }
 
     fn check_type(
@@ -262,19 +304,25 @@ impl Binder<'_> {
         if fits {
             return Ok(());
         }
-        let expected = if indicator.scale.is_map() {
-            "something with a text form"
-        } else {
-            "a number, or something that becomes one"
+        let is_date = clean::is_date(&typed.data_type);
+        let expected = match is_date {
+            _ if indicator.scale.is_map() => "something with a text form",
+            true => "a number, such as the days before the run",
+            false => "a number, or something that becomes one",
         };
+        let days = |of: &str| format!("`{}: CAST(as_of AS DATE) - CAST({of} AS DATE)`", indicator.field);
         match origin {
             Origin::Expression(_) => {
                 let message = format!("expected {expected}, found a value of type {}", typed.data_type);
-                problems.push(self.problem(&format!("fields.{}", indicator.field), Fault { message, hint: None }));
+                let hint = is_date.then(|| format!("count the days: {}", days("...")));
+                problems.push(self.problem(&format!("fields.{}", indicator.field), Fault { message, hint }));
                 Ok(())
             }
             Origin::Column(name) => {
-                let hint = format!("map the field with SQL: `fields: {{{}: ...}}`", indicator.field);
+                let hint = match is_date {
+                    true => format!("count the days, under `fields:`: {}", days(&quoted(name))),
+                    false => format!("map the field with SQL: `fields: {{{}: ...}}`", indicator.field),
+                };
                 Err(self.column_type_error(name, &typed.data_type, expected, &hint))
             }
             Origin::Absent => Ok(()),
@@ -310,6 +358,13 @@ impl Binder<'_> {
 /// Whether an indicator counts values, whatever they are.
 pub fn counts(indicator: &Indicator) -> bool {
     matches!(indicator.aggregate, Aggregate::Count | Aggregate::CountDistinct)
+}
+
+/// A column's name as SQL takes it.
+fn quoted(name: &str) -> String {
+    let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 fn column_type(schema: &Schema, name: &str) -> DataType {

@@ -3,7 +3,8 @@
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
-use datafusion::functions::string::expr_fn::{btrim, lower};
+use datafusion::functions::core::expr_fn::coalesce;
+use datafusion::functions::string::expr_fn::{btrim, concat, lower};
 use datafusion::logical_expr::{Expr, cast, lit, try_cast, when};
 
 /// Characters that are trimmed from keys and texts.
@@ -24,6 +25,11 @@ pub fn is_text(data_type: &DataType) -> bool {
     matches!(plain(data_type), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
+/// Whether a type is a date or a point in time.
+pub fn is_date(data_type: &DataType) -> bool {
+    matches!(plain(data_type), DataType::Date32 | DataType::Date64 | DataType::Timestamp(..))
+}
+
 /// Time in the resolution that plans work in.
 pub fn instant_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
@@ -41,13 +47,15 @@ pub fn key(expr: Expr, data_type: &DataType) -> Option<Expr> {
             Some(cast(expr, DataType::Utf8View))
         }
         other if other.is_integer() => Some(cast(expr, DataType::Utf8View)),
+        // Text that its writer did not mark as such.
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => Some(trimmed(cast(expr, DataType::Utf8))),
         _ => None,
     }
 }
 
 /// A value as a finite Float64 or null, or `None` where the type has no number in it.
 ///
-/// Dates and timestamps become days since 1970-01-01, durations become days, booleans 1 and 0.
+/// Durations become days, booleans 1 and 0. Dates and timestamps are no numbers: which day they count from is the user's to say.
 ///
 /// # Errors
 /// Where the expression cannot be built, which is a fault of the program.
@@ -61,12 +69,6 @@ pub fn number(expr: Expr, data_type: &DataType) -> Result<Option<Expr>> {
             finite(try_cast(trimmed(expr), DataType::Float64))?
         }
         DataType::Boolean => number(cast(expr, DataType::Int8)),
-        DataType::Date32 => number(cast(expr, DataType::Int32)),
-        DataType::Date64 => number(cast(cast(expr, DataType::Date32), DataType::Int32)),
-        DataType::Timestamp(..) => {
-            let micros = cast(cast(expr, DataType::Timestamp(TimeUnit::Microsecond, None)), DataType::Int64);
-            number(micros) / lit(MICROS_A_DAY)
-        }
         DataType::Duration(unit) => {
             let a_day = match unit {
                 TimeUnit::Second => 86_400.0,
@@ -120,7 +122,7 @@ impl Instant {
             DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 | DataType::Null => {
                 cast(column.clone(), instant_type())
             }
-            _ if is_text(data_type) => try_cast(trimmed(column.clone()), instant_type()),
+            _ if is_text(data_type) => instant_of_text(column.clone()),
             _ => return None,
         };
         Some(Self { expr, column, data_type: data_type.clone() })
@@ -160,6 +162,13 @@ impl Instant {
         })
         .filter(|literal| !literal.is_null())
     }
+}
+
+/// Text as an instant; times may stop at the minutes, as spreadsheets and CRMs write them.
+fn instant_of_text(column: Expr) -> Expr {
+    let text = trimmed(column);
+    let with_seconds = concat(vec![text.clone(), lit(":00")]);
+    coalesce(vec![try_cast(text, instant_type()), try_cast(with_seconds, instant_type())])
 }
 
 /// For text that should be numbers: true where it is there but cannot be read as one.

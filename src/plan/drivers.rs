@@ -47,16 +47,19 @@ pub fn coverage(card: &Scorecard) -> Result<Expr> {
     Ok(sum_of(parts.collect::<Result<Vec<_>>>()?))
 }
 
-/// Name of the lowest-scoring component that has data; of equal ones the first.
+/// Name of the component that costs the customer the most points: of those with data and a weight above 0 the one with the
+/// largest weight x (100 - score), of equal ones the first.
 fn weakest(card: &Scorecard) -> Result<Expr> {
     let none = lit(ScalarValue::try_from(&DataType::Utf8)?);
     let raw = |component: &ScoreComponent| names::column(names::raw(component));
-    card.components.iter().enumerate().rev().try_fold(none, |otherwise, (at, component)| {
-        let lowest = card.components.iter().enumerate().filter(|(other, _)| *other != at).map(|(other, c)| {
-            let beaten = if other < at { raw(component).lt(raw(c)) } else { raw(component).lt_eq(raw(c)) };
+    let cost = |component: &ScoreComponent| lit(component.weight) * (lit(100.0) - raw(component));
+    let weighed: Vec<&ScoreComponent> = card.components.iter().filter(|component| component.weight > 0.0).collect();
+    weighed.iter().enumerate().rev().try_fold(none, |otherwise, (at, component)| {
+        let dearest = weighed.iter().enumerate().filter(|(other, _)| *other != at).map(|(other, c)| {
+            let beaten = if other < at { cost(component).gt(cost(c)) } else { cost(component).gt_eq(cost(c)) };
             raw(c).is_null().or(beaten)
         });
-        let is_weakest = lowest.fold(raw(component).is_not_null(), Expr::and);
+        let is_weakest = dearest.fold(raw(component).is_not_null(), Expr::and);
         when(is_weakest, lit(component.name.as_str())).otherwise(otherwise)
     })
 }

@@ -15,6 +15,8 @@ pub mod expression;
 pub mod fan_out;
 pub mod input;
 mod join;
+pub mod key;
+mod lookup;
 pub mod names;
 pub mod population;
 pub mod profile;

@@ -5,10 +5,12 @@ use datafusion::functions_aggregate::count::count;
 use datafusion::functions_aggregate::sum::sum;
 use datafusion::logical_expr::{Expr, LogicalPlan, lit, when};
 
-use super::bind::{BoundInput, counts};
+use super::bind::{BoundField, BoundInput, counts};
 use super::clean;
 use super::expression::project_aggregated;
 use super::input::{Window, has_key, scan};
+use super::names::column;
+use crate::scorecard::Scale;
 
 /// What one column of a profile's only row counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub enum Count {
     Values(usize),
     /// Texts of the field at that place that cannot be read as a number.
     Unparsable(usize),
+    /// Texts of the field at that place that no entry of its map knows.
+    Unmapped(usize),
 }
 
 /// What can be counted about an input.
@@ -48,6 +52,9 @@ pub fn possible(input: &BoundInput) -> Result<Vec<Count>> {
         if numeric && clean::unparsable(reading.expr.clone(), &reading.data_type)?.is_some() {
             possible.push(Count::Unparsable(at));
         }
+        if unmapped(field)?.is_some() {
+            possible.push(Count::Unmapped(at));
+        }
     }
     Ok(possible)
 }
@@ -58,6 +65,7 @@ pub fn possible(input: &BoundInput) -> Result<Vec<Count>> {
 /// Where the plan cannot be built, which is a fault of the program.
 pub fn plan(input: &BoundInput, window: Window, counts: &[Count]) -> Result<LogicalPlan> {
     let keyed = has_key(input);
+    let kept = kept(input, window);
     let dated = |yes: Expr| match &input.timestamp {
         Some(instant) => yes.and(instant.expr.clone().is_not_null()),
         None => yes,
@@ -65,10 +73,6 @@ pub fn plan(input: &BoundInput, window: Window, counts: &[Count]) -> Result<Logi
     let inside = |yes: Expr| match &input.timestamp {
         Some(instant) => yes.and(window.contains(instant)),
         None => yes,
-    };
-    let kept = match &input.filter {
-        Some(filter) => inside(keyed.clone()).and(filter.clone()),
-        None => inside(keyed.clone()),
     };
     let mut aggregates = Vec::new();
     for (at, wanted) in counts.iter().enumerate() {
@@ -88,10 +92,49 @@ pub fn plan(input: &BoundInput, window: Window, counts: &[Count]) -> Result<Logi
                     reading.map(|r| clean::unparsable(r.expr.clone(), &r.data_type)).transpose()?.flatten();
                 tally(kept.clone().and(unparsable.unwrap_or(lit(false))))?
             }
+            Count::Unmapped(field) => {
+                let unmapped = unmapped(&input.fields[*field])?;
+                tally(kept.clone().and(unmapped.map_or(lit(false), |(_, unmapped)| unmapped)))?
+            }
         };
         aggregates.push(counted.alias(format!("count {at}")));
     }
     project_aggregated(scan(input)?, vec![], vec![], &aggregates)
+}
+
+/// True for the rows that count.
+fn kept(input: &BoundInput, window: Window) -> Expr {
+    let inside = input.timestamp.as_ref().map(|instant| window.contains(instant));
+    [inside, input.filter.clone()].into_iter().flatten().fold(has_key(input), Expr::and)
+}
+
+/// The text of a field with a map, and whether it is there and no entry of the map knows it; `None` for other fields.
+fn unmapped(field: &BoundField) -> Result<Option<(Expr, Expr)>> {
+    let reading = field.reading.as_ref().filter(|reading| !reading.is_aggregate);
+    let (Some(reading), Scale::Map { scores, .. }) = (reading, &field.indicator.scale) else { return Ok(None) };
+    let Some(text) = clean::text(reading.expr.clone(), &reading.data_type)? else { return Ok(None) };
+    let known = scores.iter().map(|(known, _)| lit(known.as_str())).collect();
+    let unknown = text.clone().in_list(known, true);
+    Ok(Some((text.clone(), text.is_not_null().and(unknown))))
+}
+
+/// A plan of the most frequent texts of a field that no entry of its map knows, with their number of rows; `None` where the
+/// field has no map.
+///
+/// # Errors
+/// Where the plan cannot be built, which is a fault of the program.
+pub fn unmapped_texts(
+    input: &BoundInput,
+    window: Window,
+    field: &BoundField,
+    most: usize,
+) -> Result<Option<LogicalPlan>> {
+    let Some((text, unmapped)) = unmapped(field)? else { return Ok(None) };
+    let plan = scan(input)?.filter(kept(input, window).and(unmapped))?.project([text.alias("text")])?;
+    let rows = count(lit(1_i64)).alias("rows");
+    let plan = plan.aggregate([column("text")], [rows])?;
+    let order = vec![column("rows").sort(false, false), column("text").sort(true, false)];
+    Ok(Some(plan.sort_with_limit(order, Some(most))?.build()?))
 }
 
 /// Number of rows for which a condition is true.

@@ -188,8 +188,16 @@ mod tests {
     fn an_origin_names_what_was_read() {
         let field = |origin| {
             let (component, indicator, field) = ("c".to_owned(), "i".to_owned(), "f".to_owned());
-            let report =
-                field_report(engine::FieldReport { component, indicator, field, origin, unparsable: 2, no_data: true });
+            let report = field_report(engine::FieldReport {
+                component,
+                indicator,
+                field,
+                origin,
+                unparsable: 2,
+                unmapped: 0,
+                unmapped_texts: Vec::new(),
+                no_data: true,
+            });
             (report.origin(), report.source)
         };
         assert_eq!(field(FieldOrigin::Column), (proto::FieldOrigin::Column, "f".to_owned()));

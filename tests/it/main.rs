@@ -19,6 +19,7 @@ mod example_data;
 mod faults;
 mod folders;
 mod grpc;
+mod guesses;
 mod inputs;
 mod limits;
 mod load;

@@ -303,9 +303,11 @@ fn outcome(
         }
     }
     let present = || card.components.iter().zip(&components).filter_map(|(part, score)| Some((part, (*score)?)));
-    let weakest = present().fold(None, |worst: Option<(&ScoreComponent, f64)>, (part, score)| match worst {
-        Some((_, lowest)) if lowest <= score => worst,
-        _ => Some((part, score)),
+    let costs =
+        present().filter(|(part, _)| part.weight > 0.0).map(|(part, score)| (part, part.weight * (100.0 - score)));
+    let weakest = costs.fold(None, |worst: Option<(&ScoreComponent, f64)>, (part, cost)| match worst {
+        Some((_, dearest)) if dearest >= cost => worst,
+        _ => Some((part, cost)),
     });
     let neutral = unclipped - drivers.iter().map(|driver| driver.contribution).sum::<f64>();
     let backed: f64 = present().map(|(part, _)| part.weight.abs()).sum();

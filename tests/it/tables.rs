@@ -109,7 +109,7 @@ async fn checks_come_with_the_run_that_asks_for_them() {
     let report = run(&mut client, request.clone()).await.report.unwrap();
     let checks: BTreeMap<&str, &Check> = report.checks.iter().map(|check| (check.name.as_str(), check)).collect();
     let errors = ["customer_id_unique_not_null", "scores_in_range", "flags_match_category", "row_count_positive"];
-    let warnings = ["weights_sum_to_one", "inputs_have_expected_columns", "neutral_share"];
+    let warnings = ["weights_sum_to_one", "inputs_have_expected_columns", "neutral_share", "texts_mapped"];
     assert_eq!(checks.len(), errors.len() + warnings.len());
     for name in errors {
         assert!(checks[name].passed && checks[name].severity() == CheckSeverity::Error, "{:?}", checks[name]);

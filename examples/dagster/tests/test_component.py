@@ -80,6 +80,7 @@ def test_checks_come_with_the_run(project):
         "weights_sum_to_one": warn,
         "inputs_have_expected_columns": warn,
         "neutral_share": warn,
+        "texts_mapped": warn,
     }
     assert {name for name, check in checks.items() if not check.passed} == {"neutral_share"}
     assert checks["row_count_positive"].metadata["rows"].value == 20

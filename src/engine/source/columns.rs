@@ -21,7 +21,7 @@ use super::{EngineError, LOOKS, Source, shown};
 use crate::component::Format;
 use crate::engine::cause::cause;
 use crate::engine::text::{self, TextFault};
-use crate::plan::bind::KEY_ALIASES;
+use crate::plan::key;
 
 /// The columns of a table's files.
 pub struct Columns {
@@ -148,10 +148,9 @@ fn csv() -> CsvFormat {
     CsvFormat::default().with_schema_infer_max_rec(usize::MAX)
 }
 
-fn text_key(schema: Schema, key: Option<&str>) -> Schema {
-    let has = |name: &&str| schema.field_with_name(name).is_ok();
-    let Some(key) = key.into_iter().chain(KEY_ALIASES).find(has) else { return schema };
-    let field = |field: &Arc<Field>| match field.name() == key {
+fn text_key(schema: Schema, named: Option<&str>) -> Schema {
+    let Some(key) = key::column(&schema, named) else { return schema };
+    let field = |field: &Arc<Field>| match *field.name() == key {
         true => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)),
         false => field.clone(),
     };

@@ -37,7 +37,7 @@ use super::{EngineError, Roots, store_error};
 use crate::component::Format;
 use crate::error::ErrorKind;
 use crate::plan::Table;
-use crate::plan::bind::KEY_ALIASES;
+use crate::plan::key;
 
 pub use files::{Files, Place};
 pub use locate::{local, plain, resolve};
@@ -119,7 +119,7 @@ impl Source<'_> {
         let columns = Columns::read(self, format, state, (&at, &store), &files).await?;
         let partitions = Partitions::new(
             &values,
-            |name| self.key == Some(name) || KEY_ALIASES.contains(&name),
+            |name| self.key == Some(name) || key::is_usual(name),
             |name| columns.in_all(name),
         );
         let partitions = partitions.map_err(unreadable)?;

@@ -16,6 +16,7 @@ CHECKS = {
     "weights_sum_to_one": dg.AssetCheckSeverity.WARN,
     "inputs_have_expected_columns": dg.AssetCheckSeverity.WARN,
     "neutral_share": dg.AssetCheckSeverity.WARN,
+    "texts_mapped": dg.AssetCheckSeverity.WARN,
 }
 """The checks that the service makes, and how bad it is when one does not pass."""
 
