@@ -255,7 +255,7 @@ fn build_component(
         let at_most = check.score(&join(&at, "at_most"), cap.at_most);
         match expression::check(&cap.when) {
             Ok(when) => caps.push(Cap { when, at_most }),
-            Err(message) => check.fault(&join(&at, "when"), message, None),
+            Err(fault) => check.fault(&join(&at, "when"), fault.message, fault.hint.as_deref()),
         }
     }
     Some(ScoreComponent { name: name.to_owned(), input, weight: weight?, indicators, caps })

@@ -4,9 +4,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{Expr, Visit, Visitor, visit_expressions};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::Token;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use super::problem::Fault;
+use super::{functions, nesting};
 use crate::scorecard::Expression;
 
 /// Longest SQL text taken, in bytes.
@@ -15,43 +18,91 @@ const LONGEST: usize = 10_000;
 /// Operations inside of one another: each is a call when the expression is evaluated, and a stack is not endless.
 const DEEPEST: usize = 200;
 
-/// Checks that a text is one SQL expression without subqueries.
+/// Tokens that the parser may have to read, those that it reads again among them: a few thousandths of a second.
+const MOST_EFFORT: u64 = 20_000;
+
+/// Checks that a text is one SQL expression without subqueries, of functions that are allowed.
 ///
 /// # Errors
 /// Says what is wrong with it, in words for whoever wrote it.
-pub fn check(text: &str) -> Result<Expression, String> {
+pub fn check(text: &str) -> Result<Expression, Fault> {
+    let refused = |message: String, hint: &str| Err(Fault::new(message, Some(hint.to_owned())));
     if text.len() > LONGEST {
-        return Err(format!("the SQL expression is {} bytes long, at most {LONGEST} are taken", text.len()));
+        let message = format!("the SQL expression is {} bytes long, at most {LONGEST} are taken", text.len());
+        return refused(message, SHORTEN);
     }
     let spoken = |error: &dyn std::fmt::Display| {
         let whole = error.to_string();
         let detail = whole.trim_start_matches("sql parser error: ").replace(" at Line: 1, Column: ", " at character ");
-        match detail.strip_suffix(", found: EOF").map(|expected| expected.trim_start_matches("Expected: ")) {
-            Some(expected) => format!("not a SQL expression: it ends where {expected} should follow"),
+        let message = match detail.strip_suffix(", found: EOF") {
+            Some(expected) => {
+                let expected = expected.trim_start_matches("Expected: ");
+                format!("not a SQL expression: it ends where {expected} should follow")
+            }
             None => format!("not a SQL expression: {detail}"),
-        }
+        };
+        Fault::new(message, None)
     };
-    let mut parser = Parser::new(&GenericDialect {}).try_with_sql(text).map_err(|e| spoken(&e))?;
+    let dialect = GenericDialect {};
+    let tokens = Tokenizer::new(&dialect, text).tokenize_with_location().map_err(|e| spoken(&e))?;
+    refuse_words(&tokens)?;
+    if nesting::effort(&tokens) > MOST_EFFORT {
+        return refused("too much is nested in this SQL expression".to_owned(), SHORTEN);
+    }
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
     let expression = parser.parse_expr().map_err(|e| spoken(&e))?;
     let next = parser.peek_token();
     if next.token != Token::EOF {
-        return Err(format!("not one SQL expression: `{}` is left over behind it", next.token));
+        let message = format!("not one SQL expression: `{}` is left over behind it", next.token);
+        return Err(Fault::new(message, None));
     }
-    let mut depth = Depth { now: 0 };
-    if expression.visit(&mut depth).is_break() {
-        return Err(format!(
-            "more than {DEEPEST} operations inside of one another: shorten the expression, or compute a part of it \
-             in the input"
-        ));
+    if expression.visit(&mut Depth { now: 0 }).is_break() {
+        return refused(format!("more than {DEEPEST} operations inside of one another"), SHORTEN);
     }
-    let subquery = visit_expressions(&expression, |part| match part {
-        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
+    let looked_through = visit_expressions(&expression, |part| match part {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
+            ControlFlow::Break(Fault::new(SUBQUERY, None))
+        }
+        Expr::Function(call) => match functions::admit(&call.name.to_string()) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(fault) => ControlFlow::Break(fault),
+        },
         _ => ControlFlow::Continue(()),
     });
-    if subquery.is_break() {
-        return Err("subqueries are not allowed: an expression reaches only its own input's columns".to_owned());
+    match looked_through {
+        ControlFlow::Break(fault) => Err(fault),
+        ControlFlow::Continue(()) => Ok(Expression(text.to_owned())),
     }
-    Ok(Expression(text.to_owned()))
+}
+
+const SUBQUERY: &str = "subqueries are not allowed: an expression reaches only its own input's columns";
+
+const SHORTEN: &str = "shorten the expression, or compute a part of it in the input";
+
+/// Refuses words and signs that no expression needs, and that the parser would try in several ways.
+fn refuse_words(tokens: &[TokenWithSpan]) -> Result<(), Fault> {
+    let tokens = tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_)));
+    let tokens: Vec<&Token> = tokens.collect();
+    let keyword = |token: &Token| match token {
+        Token::Word(word) => Some(word.keyword),
+        _ => None,
+    };
+    let before_value = [Keyword::NOT, Keyword::DISTINCT, Keyword::ALL, Keyword::CASE];
+    for (at, token) in tokens.iter().enumerate() {
+        // As in `f(name VALUE 1)`; a column may have that name.
+        let names_an_argument = keyword(token) == Some(Keyword::VALUE)
+            && at > 1
+            && matches!(tokens[at - 2], Token::LParen | Token::Comma)
+            && keyword(tokens[at - 1]).is_some_and(|before| !before_value.contains(&before));
+        if keyword(token) == Some(Keyword::SELECT) {
+            return Err(Fault::new(SUBQUERY, None));
+        }
+        if names_an_argument || matches!(token, Token::RArrow | Token::Assignment) {
+            let hint = "arguments have no names; `>=` compares, and so does `=`".to_owned();
+            return Err(Fault::new(format!("`{token}` is not allowed here"), Some(hint)));
+        }
+    }
+    Ok(())
 }
 
 /// Counts how deep it is, and breaks where that is too deep.
@@ -88,7 +139,7 @@ mod tests {
 
     #[test]
     fn scalar_and_aggregate_expressions_pass() {
-        for text in ["a + 1", "count(*) FILTER (WHERE priority = 'urgent')", "CASE WHEN x THEN 1 END", "d > now()"] {
+        for text in ["a + 1", "count(*) FILTER (WHERE priority = 'urgent')", "CASE WHEN x THEN 1 END", "d > as_of"] {
             assert_eq!(check(text), Ok(Expression(text.to_owned())));
         }
     }
@@ -120,8 +171,10 @@ mod tests {
             ("(SELECT 1)", "subqueries"),
             ("a IN (SELECT b FROM c)", "subqueries"),
             ("a; DROP TABLE b", "`;` is left over"),
+            ("a > 1 AND d > now()", "another value on every run"),
+            ("datediff(a, b)", "not among the functions"),
         ] {
-            let error = check(text).unwrap_err();
+            let error = check(text).unwrap_err().message;
             assert!(error.contains(part), "{text}: {error}");
         }
     }

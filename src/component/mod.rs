@@ -5,6 +5,8 @@ mod card_scale;
 mod document;
 mod expression;
 mod format;
+pub mod functions;
+mod nesting;
 mod overlay;
 mod parse;
 mod position;
@@ -22,7 +24,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 pub use format::Format;
-pub use problem::{ComponentError, Problem, nearest, suggest};
+pub use problem::{ComponentError, Fault, Problem, nearest, suggest};
 pub use schema::json_schema;
 pub use template::{Variables, variables_in};
 pub use validate::check_pinned;

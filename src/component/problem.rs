@@ -35,6 +35,22 @@ impl fmt::Display for Problem {
     }
 }
 
+/// What is wrong with a value, before its place is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What is wrong.
+    pub message: String,
+    /// The way out.
+    pub hint: Option<String>,
+}
+
+impl Fault {
+    /// A fault and the way out.
+    pub fn new(message: impl Into<String>, hint: Option<String>) -> Self {
+        Self { message: message.into(), hint }
+    }
+}
+
 /// Everything that is wrong with a component, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ComponentError {

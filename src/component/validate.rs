@@ -282,8 +282,8 @@ fn input(
     }
     let mut sql = |path: &str, text: &str| match super::expression::check(text) {
         Ok(expression) => Some(expression),
-        Err(message) => {
-            problems.push(parsed.source.problem(path, message, None));
+        Err(fault) => {
+            problems.push(parsed.source.problem(path, fault.message, fault.hint));
             None
         }
     };

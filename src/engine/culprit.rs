@@ -6,12 +6,18 @@ use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 
 use super::uri::{Uri, is_uri};
-use super::{EngineError, query};
+use super::{EngineError, blame, query};
+use crate::component::Component;
 use crate::plan::Bound;
 use crate::plan::input::{Window, customers};
 
 /// The error with the input named that fails when it is read alone; an internal one where none does.
-pub async fn name(error: DataFusionError, bound: &Bound, window: Window, state: &SessionState) -> EngineError {
+pub async fn name(
+    error: DataFusionError,
+    (component, bound): (&Component, &Bound),
+    window: Window,
+    state: &SessionState,
+) -> EngineError {
     let text = error.to_string();
     let error = match EngineError::internal("scoring", error) {
         EngineError::Internal { source, .. } => *source,
@@ -25,7 +31,8 @@ pub async fn name(error: DataFusionError, bound: &Bound, window: Window, state: 
     for (name, input) in &bound.inputs {
         let Ok(plan) = customers(input, window, |_| true) else { continue };
         if let Err(own) = read(&plan, state).await {
-            return EngineError::unreadable(&format!("input `{name}`"), &input.table.path, own);
+            let unreadable = EngineError::unreadable(&format!("input `{name}`"), &input.table.path, own);
+            return blame::sql(unreadable, (component, bound), window, state).await;
         }
     }
     match error.find_root() {
@@ -53,7 +60,11 @@ fn in_stores(bound: &Bound, text: &str) -> (String, String) {
     (names.join(", "), paths.join(", "))
 }
 
-async fn read(plan: &datafusion::logical_expr::LogicalPlan, state: &SessionState) -> Result<(), DataFusionError> {
+/// Runs a plan to its end, and keeps nothing.
+///
+/// # Errors
+/// What the planner or a reader says.
+pub async fn read(plan: &datafusion::logical_expr::LogicalPlan, state: &SessionState) -> Result<(), DataFusionError> {
     let mut batches = execute_stream(query::physical(state, plan).await?, state.task_ctx())?;
     while let Some(batch) = batches.next().await {
         batch?;

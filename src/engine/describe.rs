@@ -9,14 +9,16 @@ use super::report::{Description, InputDescription};
 use super::table::{self, OutputReport};
 use super::{EngineError, RunRequest, lineage, query, source, summary};
 use crate::component::{Component, FanOut};
-use crate::plan::schema;
+use crate::plan::bind::KnownRows;
+use crate::plan::{Bound, Planner, Statistics, schema};
 
 /// Columns, inputs and fields of a component; no rows are read.
 ///
 /// # Errors
 /// Whatever is wrong with the component or its inputs.
 pub async fn describe(component: &Component, state: &SessionState) -> Result<Description, EngineError> {
-    let opening = open(component, Utc::now(), state).await?;
+    let mut opening = open(component, Utc::now(), state).await?;
+    plan_with_any_rows(component, &mut opening.bound, state)?;
     let input = |(name, input): (&crate::scorecard::InputName, &crate::plan::bind::BoundInput)| InputDescription {
         name: *name,
         path: input.table.path.clone(),
@@ -41,6 +43,20 @@ pub async fn describe(component: &Component, state: &SessionState) -> Result<Des
         inputs: opening.bound.inputs.iter().map(input).collect(),
         warnings: opening.warnings,
     })
+}
+
+/// Plans the scores as a run would, whatever its rows turn out to be.
+fn plan_with_any_rows(component: &Component, bound: &mut Bound, state: &SessionState) -> Result<(), EngineError> {
+    let (statistics, now) = (Statistics::default(), Utc::now());
+    for (all_have_keys, one_each) in [(true, true), (false, false)] {
+        for input in bound.inputs.values_mut() {
+            input.rows = KnownRows { all_have_keys, one_each };
+        }
+        let (statistics, as_of, calculated_at) = (&statistics, now, now);
+        let planner = Planner { component, bound, statistics, state, as_of, calculated_at, explain: false };
+        planner.plan().map_err(|error| EngineError::internal("planning the scores", error))?;
+    }
+    Ok(())
 }
 
 /// The logical and the physical plan of a run, as text.

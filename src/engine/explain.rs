@@ -32,7 +32,7 @@ pub async fn explain(
     let batches = match query::rows(state, &plan).await {
         Ok(batches) => batches,
         Err(error) => {
-            return Err(culprit::name(error, &prepared.opening.bound, prepared.window, state).await);
+            return Err(culprit::name(error, (component, &prepared.opening.bound), prepared.window, state).await);
         }
     };
     let found = batches.iter().find(|batch| batch.num_rows() > 0);

@@ -15,6 +15,7 @@
 mod ahead;
 #[cfg(feature = "ballista")]
 mod ballista;
+mod blame;
 mod cause;
 mod check;
 mod cluster;

@@ -18,7 +18,7 @@ use super::profile::Profile;
 use super::report::{Event, Stage, StageReport};
 use super::source::{Files, Opened, Place, Source, resolve};
 use super::unique::Keys;
-use super::{EngineError, Observer, grouped, no_observer, population, session, unique, version};
+use super::{EngineError, Observer, blame, grouped, no_observer, population, session, unique, version};
 use crate::component::{Component, Format, PinnedStatistics};
 use crate::plan::bind::{BoundField, BoundInput};
 use crate::plan::input::Window;
@@ -262,7 +262,10 @@ impl Prepared {
             Ok(((*name, profile), keys == Keys::SeemToDiffer))
         });
         // All of them to their ends, so that of several errors it is always the same one that is told.
-        let looked_at = join_all(looked_at).await.into_iter().collect::<Result<Vec<_>, EngineError>>()?;
+        let looked_at = match join_all(looked_at).await.into_iter().collect::<Result<Vec<_>, EngineError>>() {
+            Ok(looked_at) => looked_at,
+            Err(error) => return Err(blame::sql(error, (component, &opening.bound), window, state).await),
+        };
         let unproven = looked_at.iter().any(|(_, unproven)| *unproven);
         let profiles: BTreeMap<_, _> = looked_at.into_iter().map(|(profile, _)| profile).collect();
         for (name, profile) in &profiles {
@@ -272,9 +275,15 @@ impl Prepared {
         let known = population::known(&pinned, &opening.bound, &profiles);
         let mut kept = Vec::new();
         if effort != Effort::Plain && !work.remote {
-            kept = keep_groups(component, &mut opening.bound, &known, (&profiles, window), state).await?;
+            kept = match keep_groups(component, &mut opening.bound, &known, (&profiles, window), state).await {
+                Ok(kept) => kept,
+                Err(error) => return Err(blame::sql(error, (component, &opening.bound), window, state).await),
+            };
         }
-        let statistics = population::find(known, &opening.bound, window, (work, state)).await?;
+        let statistics = match population::find(known, &opening.bound, window, (work, state)).await {
+            Ok(statistics) => statistics,
+            Err(error) => return Err(blame::sql(error, (component, &opening.bound), window, state).await),
+        };
         Ok(Self { opening, profiles, pinned, statistics, as_of, window, calculated_at, unproven, version, _kept: kept })
     }
 

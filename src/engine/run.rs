@@ -175,10 +175,11 @@ impl Run<'_> {
             true => session::with(own, session::for_rows(own, &prepared.rows()), Vec::new()),
             false => prepared.session(own),
         };
+        let at_fault = |error| culprit::name(error, (component, &prepared.opening.bound), prepared.window, state);
         let mut batches = match Running::start(work, &plan).await {
             Ok(started) if prepared.unproven && !started.refuses_repeats() => return Ok(None),
             Ok(started) => started,
-            Err(error) => return Err(culprit::name(error, &prepared.opening.bound, prepared.window, state).await),
+            Err(error) => return Err(at_fault(error).await),
         };
         while let Some(batch) = batches.next().await {
             let folded = batch.and_then(|batch| {
@@ -194,7 +195,7 @@ impl Run<'_> {
                     observer(Event::Rows(fold.customers));
                 }
                 Err(error) if gather::repeats_of(&error) => return Ok(None),
-                Err(error) => return Err(culprit::name(error, &prepared.opening.bound, prepared.window, state).await),
+                Err(error) => return Err(at_fault(error).await),
             }
         }
         let data_version = prepared.data_version().await?;

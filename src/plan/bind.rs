@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{DataType, Schema};
-use datafusion::common::{Column, ScalarValue};
+use datafusion::common::Column;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, TableSource, lit};
 
 use super::clean::{self, Instant};
 use super::error::PlanError;
-use super::expression::{AS_OF, Fault, Scope, Typed, columns_of};
+use super::expression::{Scope, Typed, columns_of};
+use super::input::Window;
 use super::key;
 use super::lookup::{self, Found};
-use crate::component::{Component, ComponentError, Input, Problem, suggest};
+use crate::component::{Component, ComponentError, Fault, Input, Problem, suggest};
 use crate::scorecard::{Aggregate, Indicator, InputName, ScoreComponent};
 
 /// A table that was opened.
@@ -103,13 +104,14 @@ pub fn bind(
 ) -> Result<Bound, PlanError> {
     let (mut problems, mut guesses) = (Vec::new(), Vec::new());
     let mut inputs = BTreeMap::new();
+    let window = Window { as_of, days: component.scorecard().analysis_period_days };
     for (name, table) in tables {
         if let Some(input) = component.inputs().get(name) {
-            let binder = Binder { component, name: *name, input, table, state, as_of };
+            let binder = Binder { component, name: *name, input, table, state, window };
             inputs.insert(*name, binder.bind(&mut problems, &mut guesses)?);
         }
     }
-    super::cap::check(component, state, &mut problems);
+    super::cap::check(component, state, window, &mut problems);
     if !problems.is_empty() {
         return Err(ComponentError::new(problems).into());
     }
@@ -128,19 +130,18 @@ struct Binder<'a> {
     input: &'a Input,
     table: &'a Table,
     state: &'a SessionState,
-    as_of: DateTime<Utc>,
+    window: Window,
 }
 
 impl Binder<'_> {
     fn bind(&self, problems: &mut Vec<Problem>, guesses: &mut Vec<String>) -> Result<BoundInput, PlanError> {
         let schema = self.table.source.schema();
-        let (columns, with_as_of) = columns_of(self.name.as_str(), &schema)?;
-        let as_of = ScalarValue::TimestampMicrosecond(Some(self.as_of.timestamp_micros()), Some("UTC".into()));
-        let stand_ins = if with_as_of { vec![(Column::new_unqualified(AS_OF), lit(as_of))] } else { Vec::new() };
+        let (columns, constants) = columns_of(self.name.as_str(), &schema, self.window)?;
         let scope = Scope {
             state: self.state,
             columns: columns.into(),
-            stand_ins,
+            constants,
+            stand_ins: Vec::new(),
             owner: format!("input `{}`", self.name),
             noun: "column",
         };

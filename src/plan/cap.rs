@@ -6,16 +6,17 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, lit, when};
 
-use super::expression::{Fault, Scope};
+use super::expression::{Scope, facts_of};
+use super::input::Window;
 use super::names;
-use crate::component::{Component, Problem};
+use crate::component::{Component, Fault, Problem};
 use crate::scorecard::{Cap, Indicator, ScoreComponent};
 
 /// Checks the conditions of all caps.
-pub fn check(component: &Component, state: &SessionState, problems: &mut Vec<Problem>) {
+pub fn check(component: &Component, state: &SessionState, window: Window, problems: &mut Vec<Problem>) {
     for part in &component.scorecard().components {
         for (at, cap) in part.caps.iter().enumerate() {
-            if let Err(fault) = condition(part, cap, state, |_| None) {
+            if let Err(fault) = condition(part, cap, (state, window), |_| None) {
                 let path = format!("components.{}.caps.{at}.when", part.name);
                 problems.push(component.problem(&path, fault.message, fault.hint));
             }
@@ -30,7 +31,7 @@ pub fn check(component: &Component, state: &SessionState, problems: &mut Vec<Pro
 pub fn condition(
     component: &ScoreComponent,
     cap: &Cap,
-    state: &SessionState,
+    (state, window): (&SessionState, Window),
     value: impl Fn(&Indicator) -> Option<Expr>,
 ) -> Result<Expr, Fault> {
     let (mut fields, mut stand_ins) = (Vec::<Field>::new(), Vec::new());
@@ -45,10 +46,17 @@ pub fn condition(
         fields.push(Field::new(name, if text { DataType::Utf8 } else { DataType::Float64 }, true));
         stand_ins.push((Column::new_unqualified(name), value(indicator).unwrap_or(lit(nothing))));
     }
+    let mut constants = Vec::new();
+    for (name, constant) in facts_of(window) {
+        if fields.iter().all(|field| field.name() != name) {
+            fields.push(Field::new(name, constant.data_type(), false));
+            constants.push((Column::new_unqualified(name), constant));
+        }
+    }
     let columns = DFSchema::from_unqualified_fields(fields.into(), Default::default())
         .map_err(|e| Fault { message: e.to_string(), hint: None })?;
     let owner = format!("component `{}`", component.name);
-    let scope = Scope { state, columns: columns.into(), stand_ins, owner, noun: "field" };
+    let scope = Scope { state, columns: columns.into(), constants, stand_ins, owner, noun: "field" };
     scope.condition(&cap.when)
 }
 
@@ -74,12 +82,12 @@ pub fn reads_text(component: &ScoreComponent, indicator: &Indicator) -> bool {
 pub fn apply(
     component: &ScoreComponent,
     score: Expr,
-    state: &SessionState,
+    (state, window): (&SessionState, Window),
     value: impl Fn(&Indicator) -> Option<Expr>,
 ) -> Result<(Expr, Vec<Expr>)> {
     let (mut capped, mut hits) = (score, Vec::new());
     for cap in &component.caps {
-        let condition = condition(component, cap, state, &value)
+        let condition = condition(component, cap, (state, window), &value)
             .map_err(|fault| DataFusionError::Plan(format!("cap `{}`: {}", cap.when.0, fault.message)))?;
         let hit = condition.and(capped.clone().gt(lit(cap.at_most)));
         capped = when(hit.clone(), lit(cap.at_most)).otherwise(capped)?;

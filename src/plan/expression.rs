@@ -2,33 +2,20 @@
 
 use std::fmt::Display;
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, DFSchemaRef, SchemaError};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, ScalarValue, SchemaError};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::utils::find_aggregate_exprs;
-use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, Volatility};
+use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, lit};
 
-use crate::component::suggest;
+use crate::component::{Fault, suggest};
 use crate::scorecard::Expression;
 
+use super::input::Window;
 use super::names::column;
-
-/// What is wrong with an expression, and the way out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// What is wrong.
-    pub message: String,
-    /// The way out.
-    pub hint: Option<String>,
-}
-
-impl Fault {
-    fn new(message: impl Into<String>, hint: Option<String>) -> Self {
-        Self { message: message.into(), hint }
-    }
-}
+use super::vetted;
 
 /// An expression with its type.
 #[derive(Debug, Clone)]
@@ -47,7 +34,9 @@ pub struct Scope<'a> {
     pub state: &'a SessionState,
     /// The columns.
     pub columns: DFSchemaRef,
-    /// Columns that are replaced by an expression.
+    /// Columns that have one value in the whole run, beside aggregates too.
+    pub constants: Vec<(Column, ScalarValue)>,
+    /// Columns that are replaced by an expression over other columns.
     pub stand_ins: Vec<(Column, Expr)>,
     /// Whose columns they are, for messages: ``input `usage` ``.
     pub owner: String,
@@ -61,12 +50,16 @@ impl Scope<'_> {
     /// # Errors
     /// What is wrong, in words for whoever wrote it.
     pub fn value(&self, sql: &Expression) -> Result<Typed, Fault> {
-        let expr = self.state.create_logical_expr(&sql.0, &self.columns).map_err(|e| self.fault(e))?;
-        refuse(&expr)?;
-        let data_type = self.data_type(&expr)?;
-        let is_aggregate = !find_aggregate_exprs([&expr]).is_empty();
-        let expr = self.stand_in(expr).map_err(|e| self.fault(e))?;
-        Ok(Typed { expr, data_type, is_aggregate })
+        let expr = self.read(sql)?;
+        if is_aggregate(&expr)
+            && let Some(column) = beside_aggregates(&expr)
+        {
+            let message = format!(
+                "`{column}` has a value in each row, and stands beside an aggregate, which has one for each customer"
+            );
+            return Err(Fault::new(message, Some(format!("aggregate it too, such as `max({column})`"))));
+        }
+        self.typed(expr)
     }
 
     /// Reads a condition over single rows.
@@ -74,13 +67,14 @@ impl Scope<'_> {
     /// # Errors
     /// What is wrong, in words for whoever wrote it.
     pub fn condition(&self, sql: &Expression) -> Result<Expr, Fault> {
-        let typed = self.value(sql)?;
-        if typed.is_aggregate {
+        let expr = self.read(sql)?;
+        if is_aggregate(&expr) {
             return Err(Fault::new(
                 "an aggregate cannot decide about single rows",
                 Some("put it under `fields:`".into()),
             ));
         }
+        let typed = self.typed(expr)?;
         match typed.data_type {
             DataType::Boolean | DataType::Null => Ok(typed.expr),
             other => {
@@ -93,18 +87,25 @@ impl Scope<'_> {
         }
     }
 
-    fn stand_in(&self, expr: Expr) -> Result<Expr> {
-        let replaced = expr.transform(|part| {
-            let stand_in = match &part {
-                Expr::Column(name) => self.stand_ins.iter().find(|(column, _)| column == name),
-                _ => None,
-            };
-            Ok(match stand_in {
-                Some((_, expr)) => Transformed::yes(expr.clone()),
-                None => Transformed::no(part),
-            })
-        })?;
-        Ok(replaced.data)
+    /// The expression, of what is allowed, with constants in place of their names.
+    fn read(&self, sql: &Expression) -> Result<Expr, Fault> {
+        let expr = self.state.create_logical_expr(&sql.0, &self.columns).map_err(|e| self.fault(e))?;
+        vetted::refuse(&expr)?;
+        let constant = |name: &Column| {
+            let found = self.constants.iter().find(|(column, _)| column == name);
+            found.map(|(_, value)| lit(value.clone()))
+        };
+        replace(expr, constant).map_err(|e| self.fault(e))
+    }
+
+    fn typed(&self, expr: Expr) -> Result<Typed, Fault> {
+        let (data_type, is_aggregate) = (self.data_type(&expr)?, is_aggregate(&expr));
+        let stand_in = |name: &Column| {
+            let found = self.stand_ins.iter().find(|(column, _)| column == name);
+            found.map(|(_, expr)| expr.clone())
+        };
+        let expr = replace(expr, stand_in).map_err(|e| self.fault(e))?;
+        Ok(Typed { expr, data_type, is_aggregate })
     }
 
     /// Type of an expression, found as the engine would: by planning it over an empty table.
@@ -137,6 +138,37 @@ impl Scope<'_> {
     }
 }
 
+/// An expression with others in place of some of its columns.
+fn replace(expr: Expr, by: impl Fn(&Column) -> Option<Expr>) -> Result<Expr> {
+    let replaced = expr.transform(|part| {
+        Ok(match &part {
+            Expr::Column(name) => by(name).map_or_else(|| Transformed::no(part.clone()), Transformed::yes),
+            _ => Transformed::no(part),
+        })
+    })?;
+    Ok(replaced.data)
+}
+
+fn is_aggregate(expr: &Expr) -> bool {
+    !find_aggregate_exprs([expr]).is_empty()
+}
+
+/// The first column that is in none of an expression's aggregates.
+fn beside_aggregates(expr: &Expr) -> Option<String> {
+    let mut found = None;
+    let walked = expr.apply(|part| {
+        Ok(match part {
+            Expr::AggregateFunction(_) => TreeNodeRecursion::Jump,
+            Expr::Column(column) => {
+                found = Some(column.name.clone());
+                TreeNodeRecursion::Stop
+            }
+            _ => TreeNodeRecursion::Continue,
+        })
+    });
+    walked.ok().and(found)
+}
+
 /// An engine's message without the engine's own words around it.
 fn plainly(message: &dyn Display) -> String {
     let mut text = message.to_string();
@@ -148,37 +180,6 @@ fn plainly(message: &dyn Display) -> String {
     let first = text.split("\n\n").next().unwrap_or(&text).replace('\n', " ");
     let mut letters = first.trim().trim_end_matches('.').chars();
     letters.next().map(|c| c.to_lowercase().chain(letters).collect()).unwrap_or_default()
-}
-
-/// Refuses what would make a score depend on more than the customer's own rows.
-fn refuse(expr: &Expr) -> Result<(), Fault> {
-    let mut fault = None;
-    let walked = expr.apply(|part| {
-        fault = match part {
-            Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable => {
-                let message = format!(
-                    "`{}()` gives another value on every run, so the same input would score differently",
-                    call.name()
-                );
-                Some(Fault::new(message, Some("for the time of the run, use `as_of`".to_owned())))
-            }
-            Expr::WindowFunction(_) => Some(Fault::new(
-                "window functions (`OVER`) are not allowed",
-                Some("use an aggregate, such as `max(x)`".to_owned()),
-            )),
-            Expr::Placeholder(_) | Expr::ScalarVariable(..) => {
-                Some(Fault::new("parameters and variables are not allowed", None))
-            }
-            Expr::Unnest(_) => Some(Fault::new("`unnest` is not allowed: one row must stay one row", None)),
-            _ => None,
-        };
-        Ok(if fault.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    match (walked, fault) {
-        (_, Some(fault)) => Err(fault),
-        (Err(error), None) => Err(Fault::new(plainly(&error), None)),
-        (Ok(_), None) => Ok(()),
-    }
 }
 
 /// Groups a plan and projects expressions that may have aggregates inside them; without either, it only projects.
@@ -213,19 +214,22 @@ pub fn project_aggregated(
     plan.aggregate(group, all)?.project(outer)?.build()
 }
 
-/// Columns of a table under its name, with `as_of` beside them where the table has no such column.
+/// Columns of a table under its name, with the run's own facts beside them where the table has no such column.
 ///
 /// # Errors
 /// Where two columns have one name.
-pub fn columns_of(name: &str, schema: &datafusion::arrow::datatypes::Schema) -> Result<(DFSchema, bool)> {
+pub fn columns_of(name: &str, schema: &Schema, window: Window) -> Result<(DFSchema, Vec<(Column, ScalarValue)>)> {
     let own = DFSchema::try_from_qualified_schema(name, schema)?;
-    if schema.fields().iter().any(|field| field.name() == AS_OF) {
-        return Ok((own, false));
-    }
-    let field = datafusion::arrow::datatypes::Field::new(AS_OF, super::clean::instant_type(), false);
-    let extra = DFSchema::from_unqualified_fields(vec![field].into(), Default::default())?;
-    Ok((own.join(&extra)?, true))
+    let mut facts = facts_of(window);
+    facts.retain(|(name, _)| schema.fields().iter().all(|field| field.name() != name));
+    let fields: Vec<Field> = facts.iter().map(|(name, value)| Field::new(*name, value.data_type(), false)).collect();
+    let extra = DFSchema::from_unqualified_fields(fields.into(), Default::default())?;
+    let constants = facts.into_iter().map(|(name, value)| (Column::new_unqualified(name), value)).collect();
+    Ok((own.join(&extra)?, constants))
 }
 
-/// Name that stands for the run's as-of time in users' SQL.
-pub const AS_OF: &str = "as_of";
+/// What users' SQL may name beside columns: the run's as-of time, and the days of its analysis period.
+pub fn facts_of(window: Window) -> Vec<(&'static str, ScalarValue)> {
+    let as_of = ScalarValue::TimestampMicrosecond(Some(window.as_of.timestamp_micros()), Some("UTC".into()));
+    vec![("as_of", as_of), ("period", ScalarValue::Int64(Some(window.days.into())))]
+}

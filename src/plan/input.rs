@@ -90,16 +90,20 @@ pub fn customers(input: &BoundInput, window: Window, texts: impl Fn(&BoundField)
     }
     let plan = counting(input, window)?;
     let (mut aggregates, mut projected, mut of_row) = (Vec::new(), Vec::new(), Vec::new());
+    // An aggregate of the user's is one over a customer's rows, however many there are.
+    let aggregated = |field: &BoundField| field.reading.as_ref().is_some_and(|reading| reading.is_aggregate);
+    let as_they_are = input.rows.one_each && !input.fields.iter().any(aggregated);
     for field in &input.fields {
         let Some(reading) = &field.reading else { continue };
         if reading.is_aggregate {
             of_customer(field, reading, texts(field), &mut projected)?;
         } else {
-            of_rows(field, reading, texts(field), input, (&mut of_row, &mut aggregates))?;
+            let timestamp = (!as_they_are).then_some(input.timestamp.as_ref());
+            of_rows(field, reading, texts(field), timestamp, (&mut of_row, &mut aggregates))?;
         }
     }
     let key = input.key.clone().alias(names::CUSTOMER_ID);
-    if input.rows.one_each && projected.is_empty() {
+    if as_they_are {
         return plan.project(std::iter::once(key).chain(aggregates))?.build();
     }
     // Put together below the grouping, where expressions can be evaluated faster than in it.
@@ -130,20 +134,20 @@ fn of_customer(field: &BoundField, reading: &Typed, text: bool, projected: &mut 
     Ok(())
 }
 
-/// A field that has a value in each row.
+/// A field that has a value in each row; `grouped` has the rows' timestamp where there is something to group.
 fn of_rows(
     field: &BoundField,
     reading: &Typed,
     text: bool,
-    input: &BoundInput,
+    grouped: Option<Option<&Instant>>,
     (of_row, aggregates): (&mut Vec<Expr>, &mut Vec<Expr>),
 ) -> Result<()> {
-    let mut aggregate = |value: Expr| match input.rows.one_each {
-        true => of_one(field.indicator.aggregate, value),
-        false => {
+    let mut aggregate = |value: Expr| match grouped {
+        None => of_one(field.indicator.aggregate, value),
+        Some(timestamp) => {
             let name = format!("row's {}", names::value(&field.component, &field.indicator));
             of_row.push(value.alias(&name));
-            aggregate(field.indicator.aggregate, names::column(name), input.timestamp.as_ref())
+            aggregate(field.indicator.aggregate, names::column(name), timestamp)
         }
     };
     let (component, indicator) = (&field.component, &field.indicator);
@@ -152,8 +156,7 @@ fn of_rows(
         let score = scale::map(value.clone(), scores, *default)?;
         aggregates.push(aggregate(score)?.alias(names::score(component, indicator)));
         if text {
-            let (low, high) =
-                if input.rows.one_each { (value.clone(), value) } else { (min(value.clone()), max(value)) };
+            let (low, high) = if grouped.is_none() { (value.clone(), value) } else { (min(value.clone()), max(value)) };
             aggregates.push(low.alias(names::low_text(component, indicator)));
             aggregates.push(high.alias(names::high_text(component, indicator)));
         }

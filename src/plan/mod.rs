@@ -23,6 +23,7 @@ pub mod profile;
 pub mod scale;
 pub mod schema;
 mod score;
+mod vetted;
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::DataType;

@@ -59,7 +59,8 @@ pub fn components(
             }
             Some(names::column(names::value(component, indicator)))
         };
-        let (capped, hits) = cap::apply(component, names::column(names::uncapped(component)), planner.state, value)?;
+        let run = (planner.state, planner.window());
+        let (capped, hits) = cap::apply(component, names::column(names::uncapped(component)), run, value)?;
         ends.push(capped.alias(names::raw(component)));
         if planner.detailed() {
             ends.push(names::column(names::uncapped(component)));

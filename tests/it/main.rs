@@ -40,6 +40,7 @@ mod runs;
 mod scales;
 mod secure;
 mod serve;
+mod sql;
 mod store_faults;
 mod store_protocols;
 mod store_users;

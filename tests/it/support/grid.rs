@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    new_null_array,
 };
+use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Schema};
 
 /// A batch of named columns, all of them nullable.
@@ -15,6 +17,28 @@ pub fn batch<const N: usize>(columns: [(&str, ArrayRef); N]) -> RecordBatch {
 fn nullable_batch(columns: Vec<(String, ArrayRef)>) -> RecordBatch {
     let fields: Vec<Field> = columns.iter().map(|(name, a)| Field::new(name, a.data_type().clone(), true)).collect();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, a)| a).collect()).unwrap()
+}
+
+/// The shapes that rows come in, none of which may decide whether a component runs: the first column is the key.
+pub fn shapes(rows: &RecordBatch) -> Vec<(&'static str, RecordBatch)> {
+    let schema = rows.schema();
+    let columns = rows.columns().iter().enumerate();
+    let nulls = columns.map(|(at, column)| match at {
+        0 => column.clone(),
+        _ => new_null_array(column.data_type(), column.len()),
+    });
+    let nulls = RecordBatch::try_new(schema.clone(), nulls.collect()).unwrap();
+    let twice = concat_batches(&schema, [rows, rows]).unwrap();
+    let nothing_known = concat_batches(&schema, [&nulls, &nulls]).unwrap();
+    vec![
+        ("one row each", rows.clone()),
+        ("one row", rows.slice(0, 1)),
+        ("no rows", rows.slice(0, 0)),
+        ("all null", nulls),
+        ("all null and repeated", nothing_known),
+        ("two rows each", twice),
+        ("some repeated", concat_batches(&schema, [rows, &rows.slice(1, 1)]).unwrap()),
+    ]
 }
 
 /// A Float64 column.

@@ -8,7 +8,7 @@ mod scores;
 mod server;
 
 pub use files::{Folder, Run, block_on, engine, root, silent};
-pub use grid::{Cell, Grid, Kind, batch, flags, floats, ints, texts};
+pub use grid::{Cell, Grid, Kind, batch, flags, floats, ints, shapes, texts};
 pub use process::{Served, serve};
 pub use s3::{Answer, KEY, S3, SECRET, Seen};
 pub use scores::{Scores, read_parquet};
