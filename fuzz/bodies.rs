@@ -34,11 +34,12 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
 pub type Body = fn(&[u8]);
 
 /// All of them.
-pub const ALL: [(&str, Body); 5] = [
+pub const ALL: [(&str, Body); 6] = [
     ("component_text", component_text),
     ("expression", expression),
     ("ipc_chunks", ipc_chunks),
     ("parquet_bytes", parquet_bytes),
+    ("parquet_footer", parquet_footer),
     ("proto_request", proto_request),
 ];
 
@@ -97,6 +98,17 @@ pub fn parquet_bytes(bytes: &[u8]) {
     if std::fs::write(folder.path().join("received.parquet"), bytes).is_ok() {
         run_file(&folder, "received.parquet");
     }
+}
+
+/// Bytes as the footer of a Parquet file whose pages and indexes are in order: its length is right, so that what a reader
+/// believes is the footer alone.
+pub fn parquet_footer(bytes: &[u8]) {
+    const WHOLE: &[u8] = include_bytes!("corpus/parquet_bytes/plain");
+    let Some((rest, tail)) = WHOLE.split_last_chunk::<8>() else { return };
+    let [a, b, c, d, ..] = *tail;
+    let pages = rest.len().saturating_sub(u32::from_le_bytes([a, b, c, d]) as usize);
+    let Ok(length) = u32::try_from(bytes.len()) else { return };
+    parquet_bytes(&[&rest[..pages], bytes, &length.to_le_bytes(), b"PAR1"].concat());
 }
 
 /// Bytes as a request on the wire.

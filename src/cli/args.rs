@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
 use clap::Args;
 
 use super::exit::Failure;
@@ -126,14 +126,18 @@ pub fn server(text: &str) -> Result<String, String> {
     }
 }
 
+/// Years that a run can be told to be in, on the wire as here: outside of them times can be neither written nor sent.
+const YEARS: std::ops::RangeInclusive<i32> = 1..=9999;
+
 /// Reads a moment: RFC 3339, or a date, which is its midnight UTC.
 pub fn moment(text: &str) -> Result<DateTime<Utc>, String> {
-    if let Ok(date) = text.parse::<NaiveDate>() {
-        return Ok(date.and_time(NaiveTime::MIN).and_utc());
+    let date = text.parse::<NaiveDate>().map(|date| date.and_time(NaiveTime::MIN).and_utc());
+    let time = date.or_else(|_| DateTime::parse_from_rfc3339(text).map(|time| time.to_utc()));
+    match time {
+        Ok(time) if YEARS.contains(&time.year()) => Ok(time),
+        Ok(_) => Err("expected a time in the years 1 to 9999".to_owned()),
+        Err(_) => Err("expected a date such as 2025-06-30 or a moment such as 2025-06-30T18:00:00Z".to_owned()),
     }
-    DateTime::parse_from_rfc3339(text)
-        .map(|time| time.to_utc())
-        .map_err(|_| "expected a date such as 2025-06-30 or a moment such as 2025-06-30T18:00:00Z".to_owned())
 }
 
 /// Less than this is a forgotten unit.
@@ -192,6 +196,10 @@ mod tests {
         assert_eq!(moment("2025-06-30").unwrap().to_rfc3339(), "2025-06-30T00:00:00+00:00");
         assert_eq!(moment("2025-06-30T02:00:00+02:00").unwrap().to_rfc3339(), "2025-06-30T00:00:00+00:00");
         assert!(moment("30.6.2025").is_err());
+        assert!(moment("0001-01-01").is_ok() && moment("9999-12-31").is_ok());
+        for edge in ["0000-12-31", "+10000-01-01", "-262143-01-01", "+262142-12-31", "9999-12-31T23:59:59-01:00"] {
+            assert!(moment(edge).is_err(), "{edge}");
+        }
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod grouped;
 mod ipc;
 mod limits;
 mod lineage;
+mod page_index;
 mod pages;
 mod parquet_vet;
 mod population;

@@ -5,6 +5,8 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -12,10 +14,12 @@ use futures::StreamExt;
 use futures::stream;
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::EngineError;
 use super::limits::InputLimits;
+use super::page_index;
 use super::pages::{self, Arriving, MAX_PAGE, place};
 use super::thrift::{Fault, Item, walk};
 
@@ -128,18 +132,9 @@ pub async fn vet(
 }
 
 async fn file(store: Arc<dyn ObjectStore>, object: &ObjectMeta, pages: Pages) -> Result<Told, ParquetFault> {
-    let Some(end) = object.size.checked_sub(TAIL) else { return Ok(Told::default()) };
-    let tail = store.get_range(&object.location, end..object.size).await?;
-    let Some(length) = footer_length(&tail) else { return Ok(Told::default()) };
-    if length > MAX_FOOTER {
-        return Err(ParquetFault::Footer("it is too long"));
-    }
-    // Some readers take one from the other without looking.
-    let start = end.checked_sub(length).ok_or(ParquetFault::Footer("it would be longer than the file"))?;
-    let bytes = store.get_range(&object.location, start..end).await?;
+    let Some((told, metadata)) = looked_at(&store, object).await? else { return Ok(Told::default()) };
     let object = object.clone();
     let work = tokio::task::spawn_blocking(move || {
-        let Some((told, metadata)) = footer(&bytes, object.size)? else { return Ok(Told::default()) };
         match pages {
             Pages::OnDisk => {
                 let path = LocalFileSystem::new().path_to_filesystem(&object.location)?;
@@ -150,6 +145,64 @@ async fn file(store: Arc<dyn ObjectStore>, object: &ObjectMeta, pages: Pages) ->
         Ok(told)
     });
     work.await.map_err(|_| ParquetFault::Footer("it cannot be looked at"))?
+}
+
+/// The footer of an object, and the indexes that it leads to, once they were looked at; `None` where the reader will refuse
+/// it.
+async fn looked_at(
+    store: &Arc<dyn ObjectStore>,
+    object: &ObjectMeta,
+) -> Result<Option<(Told, ParquetMetaData)>, ParquetFault> {
+    let Some(end) = object.size.checked_sub(TAIL) else { return Ok(None) };
+    let tail = store.get_range(&object.location, end..object.size).await?;
+    let Some(place) = footer_place(&tail, end)? else { return Ok(None) };
+    let bytes = store.get_range(&object.location, place).await?;
+    let size = object.size;
+    let broken = |_| ParquetFault::Footer("it cannot be looked at");
+    let looked = tokio::task::spawn_blocking(move || footer(&bytes, size)).await.map_err(broken)??;
+    let Some((told, metadata)) = looked else { return Ok(None) };
+    let Some(place) = page_index::place(&metadata, size)? else { return Ok(Some((told, metadata))) };
+    let bytes = store.get_range(&object.location, place.clone()).await?;
+    let work = move || page_index::vet(&metadata, size, place, bytes).map(|()| metadata);
+    let metadata = tokio::task::spawn_blocking(work).await.map_err(broken)??;
+    Ok(Some((told, metadata)))
+}
+
+/// What an object says of itself, where only its footer is read; `None` where it is no Parquet file.
+///
+/// # Errors
+/// What no reader should be given, or where it cannot be read.
+pub async fn of_object(
+    store: &Arc<dyn ObjectStore>,
+    object: &ObjectMeta,
+) -> Result<Option<ParquetMetaData>, ParquetFault> {
+    Ok(looked_at(store, object).await?.map(|(_, metadata)| metadata))
+}
+
+/// The same of a file on disk, whose indexes are left alone.
+///
+/// # Errors
+/// What no reader should be given, or where it cannot be read.
+pub fn of_file(file: &File) -> Result<Option<ParquetMetaData>, ParquetFault> {
+    let size = file.metadata()?.len();
+    let Some(end) = size.checked_sub(TAIL) else { return Ok(None) };
+    let mut tail = [0; TAIL as usize];
+    file.read_exact_at(&mut tail, end)?;
+    let Some(place) = footer_place(&tail, end)? else { return Ok(None) };
+    let mut bytes = vec![0; usize::try_from(place.end - place.start).unwrap_or(0)];
+    file.read_exact_at(&mut bytes, place.start)?;
+    Ok(footer(&bytes, size)?.map(|(_, metadata)| metadata))
+}
+
+/// Where the footer is that a file's last bytes, which begin at `end`, tell of.
+fn footer_place(tail: &[u8], end: u64) -> Result<Option<Range<u64>>, ParquetFault> {
+    let Some(length) = footer_length(tail) else { return Ok(None) };
+    if length > MAX_FOOTER {
+        return Err(ParquetFault::Footer("it is too long"));
+    }
+    // Some readers take one from the other without looking.
+    let start = end.checked_sub(length).ok_or(ParquetFault::Footer("it would be longer than the file"))?;
+    Ok(Some(start..end))
 }
 
 fn footer_length(tail: &[u8]) -> Option<u64> {
@@ -173,8 +226,12 @@ pub fn footer(bytes: &[u8], size: u64) -> Result<Option<(Told, ParquetMetaData)>
         Fault::Nonsense => ParquetFault::Footer("it has values of no known sort"),
     })?;
     schema_depth(&schema)?;
-    // Some nonsense makes it panic.
-    let decoded = catch_unwind(AssertUnwindSafe(|| ParquetMetaDataReader::decode_metadata(bytes)));
+    // Some nonsense makes it panic, and some in the Arrow schema that writers leave in it.
+    let decoded = catch_unwind(AssertUnwindSafe(|| {
+        let metadata = ParquetMetaDataReader::decode_metadata(bytes)?;
+        let file = metadata.file_metadata();
+        parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata()).map(|_| metadata)
+    }));
     let Ok(decoded) = decoded else { return Err(ParquetFault::Footer("it contradicts itself")) };
     let Ok(metadata) = decoded else { return Ok(None) };
     let mut told = Told::default();
@@ -251,6 +308,30 @@ pub mod tests {
         let (told, _) = footer(footer_of(&bytes), bytes.len() as u64).unwrap().unwrap();
         assert!(told.rows == 1 && told.bytes > 200_000 && (bytes.len() as u64) < told.bytes / 10, "{told:?}");
         assert!(matches!(footer(footer_of(&bytes), 10), Err(ParquetFault::Footer(_))), "columns outside of it");
+    }
+
+    #[test]
+    fn an_arrow_schema_that_makes_the_reader_panic_is_refused() {
+        use base64::Engine as _;
+        use base64::prelude::BASE64_STANDARD;
+
+        let bytes = packed_file();
+        let whole = footer_of(&bytes);
+        let key = b"ARROW:schema";
+        // Behind the key: the head of its value, its length as a varint of two bytes, and base64.
+        let at = whole.windows(key.len()).position(|window| window == key).unwrap() + key.len() + 3;
+        let length =
+            whole[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte)).count();
+        let schema = BASE64_STANDARD.decode(&whole[at..at + length]).unwrap();
+        let mut refused = 0;
+        for (byte, value) in (0..schema.len()).flat_map(|byte| [0, 1, 0x7f, 0xff].map(|value| (byte, value))) {
+            let mut schema = schema.clone();
+            schema[byte] = value;
+            let mut forged = whole.to_vec();
+            forged[at..at + length].copy_from_slice(BASE64_STANDARD.encode(schema).as_bytes());
+            refused += usize::from(matches!(footer(&forged, bytes.len() as u64), Err(ParquetFault::Footer(_))));
+        }
+        assert!(refused > 0, "none of them made it panic");
     }
 
     #[test]

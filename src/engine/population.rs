@@ -4,16 +4,14 @@ use std::collections::BTreeMap;
 use std::fs::File;
 
 use datafusion::common::ScalarValue;
-use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::execution::session_state::SessionState;
 use object_store::ObjectStoreExt;
 use parquet::file::metadata::KeyValue;
-use parquet::file::reader::FileReader;
-use parquet::file::serialized_reader::SerializedFileReader;
 
 use super::EngineError;
 use super::cluster::Work;
 use super::footer::plain_column;
+use super::parquet_vet::{self, ParquetFault};
 use super::profile::{Profile, number};
 use super::publish::keys;
 use super::store::Stores;
@@ -49,9 +47,8 @@ pub async fn pinned(component: &Component, state: &SessionState) -> Result<Pinne
         false => {
             let file = File::open(source::local(role, &path)?);
             let file = file.map_err(|error| EngineError::of_io(role, &path, "read", error))?;
-            let reader = SerializedFileReader::new(file);
-            let reader = reader.map_err(|error| unreadable(format!("cannot be read: {error}")))?;
-            reader.metadata().file_metadata().key_value_metadata().cloned()
+            let footer = parquet_vet::of_file(&file).map_err(|fault| fault.of_input(role, &path))?;
+            footer.and_then(|footer| footer.file_metadata().key_value_metadata().cloned())
         }
     };
     let recorded = metadata.iter().flatten().find(|pair| pair.key == keys::POPULATION);
@@ -73,9 +70,11 @@ async fn in_store(role: &str, path: &str, state: &SessionState) -> Result<Option
     let uri = Uri::parse(role, path)?;
     let store = Stores::register(role, &uri, state)?;
     let object = store.head(&uri.path()).await.map_err(|error| store_error::of(role, path, "read", &error))?;
-    let footer = DFParquetMetadata::new(store.as_ref(), &object).fetch_metadata().await;
-    let footer = footer.map_err(|error| EngineError::unreadable(role, path, error))?;
-    Ok(footer.file_metadata().key_value_metadata().cloned())
+    let footer = parquet_vet::of_object(&store, &object).await.map_err(|fault| match fault {
+        ParquetFault::Store(error) => store_error::of(role, path, "read", &error),
+        fault => fault.of_input(role, path),
+    })?;
+    Ok(footer.and_then(|footer| footer.file_metadata().key_value_metadata().cloned()))
 }
 
 /// The statistics that are known without reading a row.

@@ -198,20 +198,31 @@ pub fn project_aggregated(
     if inner.is_empty() && aggregates.is_empty() && group.is_empty() {
         return plan.project(projected)?.build();
     }
-    let named = inner.iter().enumerate().map(|(at, expr)| expr.clone().alias(format!("aggregate {at}")));
-    let kept = group.iter().chain(aggregates).map(|expr| column(expr.schema_name().to_string()));
-    let mut outer: Vec<Expr> = kept.collect();
+    // An alias in the grouping would hide a `count(DISTINCT x)` from the rule that makes two groupings of it, which can spill:
+    // one set for each group takes many times the memory, and none of it is reckoned before it is taken.
+    let mut grouped: Vec<Expr> = Vec::new();
+    let mut place = |aggregate: &Expr| {
+        let bare = aggregate.clone().unalias();
+        let own = column(bare.schema_name().to_string());
+        if !grouped.contains(&bare) {
+            grouped.push(bare);
+        }
+        own
+    };
+    let keys = group.iter().map(|expr| column(expr.schema_name().to_string()));
+    let named = aggregates.iter().map(|expr| place(expr).alias(expr.schema_name().to_string()));
+    let mut outer: Vec<Expr> = keys.chain(named).collect();
     for expr in projected {
+        // Inside of another expression the column has no name to be kept.
         let replaced = expr.transform_down(|part| {
-            Ok(match inner.iter().position(|aggregate| *aggregate == part) {
-                Some(at) => Transformed::new(column(format!("aggregate {at}")), true, TreeNodeRecursion::Jump),
-                None => Transformed::no(part),
+            Ok(match inner.contains(&part) {
+                true => Transformed::new(place(&part), true, TreeNodeRecursion::Jump),
+                false => Transformed::no(part),
             })
         })?;
         outer.push(replaced.data);
     }
-    let all: Vec<Expr> = aggregates.iter().cloned().chain(named).collect();
-    plan.aggregate(group, all)?.project(outer)?.build()
+    plan.aggregate(group, grouped)?.project(outer)?.build()
 }
 
 /// Columns of a table under its name, with the run's own facts beside them where the table has no such column.

@@ -1,6 +1,6 @@
 //! Rows to one row per customer: the rows that count, grouped by key, each indicator aggregated.
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
@@ -18,6 +18,8 @@ use super::expression::{Typed, project_aggregated};
 use super::{clean, names, scale};
 use crate::scorecard::{Aggregate, Scale};
 
+const MICROS_OF_A_DAY: i64 = 86_400_000_000;
+
 /// The rows of an input that lie in the analysis period: `(as_of - period, as_of]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
@@ -30,8 +32,10 @@ pub struct Window {
 impl Window {
     /// True for instants inside the window.
     pub fn contains(&self, instant: &Instant) -> Expr {
-        let start = self.as_of - Duration::days(i64::from(self.days));
-        instant.within(start.timestamp_micros(), self.as_of.timestamp_micros())
+        // A period that begins before there is time to count takes in all that came before its end.
+        let end = self.as_of.timestamp_micros();
+        let start = end.saturating_sub(i64::from(self.days).saturating_mul(MICROS_OF_A_DAY));
+        instant.within(start, end)
     }
 }
 

@@ -42,6 +42,19 @@ const WORDS: [&[u8]; 20] = [
     b"\x00\x00\x00\x00",
 ];
 
+/// Numbers as Thrift and protobuf write them: 0, -1, 1 << 31, 1 << 41, and the largest of 32 and 64 bits.
+const NUMBERS: [&[u8]; 6] = [
+    b"\x00",
+    b"\x01",
+    b"\x80\x80\x80\x80\x10",
+    b"\x80\x80\x80\x80\x80\x80\x01",
+    b"\xfe\xff\xff\xff\x0f",
+    b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+];
+
+/// Kilobytes of address space that a process has where what it reads may promise more.
+const ROOM: &str = "8388608";
+
 struct Numbers(u64);
 
 impl Numbers {
@@ -56,7 +69,7 @@ impl Numbers {
         for _ in 0..=self.below(4) {
             let (at, length) = (self.below(bytes.len() + 1), self.below(64));
             let to = (at + length).min(bytes.len());
-            match self.below(8) {
+            match self.below(9) {
                 0 | 1 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
                 2 if at < bytes.len() => bytes[at] = self.below(256) as u8,
                 3 => drop(bytes.drain(at..to)),
@@ -70,6 +83,12 @@ impl Numbers {
                     let other = &seeds[self.below(seeds.len())];
                     let from = self.below(other.len() + 1);
                     drop(bytes.splice(at..to, other[from..(from + length).min(other.len())].to_vec()));
+                }
+                7 => {
+                    // Thrift's and protobuf's numbers are of any length: one is replaced whole, by one at an edge.
+                    let more = bytes[at..].iter().take_while(|byte| **byte & 0x80 != 0).count();
+                    let number = NUMBERS[self.below(NUMBERS.len())];
+                    drop(bytes.splice(at..(at + more + 1).min(bytes.len()), number.iter().copied()));
                 }
                 _ => {
                     let word = WORDS[self.below(WORDS.len())].repeat(1 + self.below(3));
@@ -122,6 +141,21 @@ fn over_corpus(name: &str) {
     println!("{name}: {tried} mutations of {} seeds", seeds.len());
 }
 
+/// The same in a process of its own whose memory is bounded, which ends where room is made for what does not come.
+#[track_caller]
+fn over_corpus_bounded(name: &str, test: &str) {
+    if std::env::var_os("FUZZ_BOUNDED").is_some() {
+        return over_corpus(name);
+    }
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &format!("ulimit -v {ROOM}; exec \"$0\" \"$@\"")]).arg(std::env::current_exe().unwrap());
+    let output = shell.args(["--exact", test, "--nocapture"]).env("FUZZ_BOUNDED", "1").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {}\n{told}", output.status);
+    let ran = String::from_utf8_lossy(&output.stdout);
+    assert!(ran.contains("1 passed"), "{test} is no test of this binary:\n{ran}");
+}
+
 #[test]
 fn component_texts_are_read_or_refused() {
     over_corpus("component_text");
@@ -134,12 +168,17 @@ fn expressions_are_planned_or_refused() {
 
 #[test]
 fn streams_are_taken_or_refused() {
-    over_corpus("ipc_chunks");
+    over_corpus_bounded("ipc_chunks", "corpus::streams_are_taken_or_refused");
 }
 
 #[test]
 fn parquet_files_are_read_or_refused() {
-    over_corpus("parquet_bytes");
+    over_corpus_bounded("parquet_bytes", "corpus::parquet_files_are_read_or_refused");
+}
+
+#[test]
+fn parquet_footers_are_read_or_refused() {
+    over_corpus_bounded("parquet_footer", "corpus::parquet_footers_are_read_or_refused");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use arrow::array::{ArrayRef, RecordBatch};
 
-use crate::support::{Folder, assert_close, batch, flags, floats, ints, one_indicator, texts};
+use customer_health::engine::RunRequest;
+
+use crate::support::{Folder, assert_close, batch, block_on, engine, flags, floats, ints, one_indicator, texts};
 
 /// Scores of component `c`, whose only indicator has this scale and reads these values, one customer each.
 #[track_caller]
@@ -278,5 +280,66 @@ fn a_perfect_component_is_100_and_not_a_rounding_error_more() {
         assert!(above(&(x, y, z)));
         let scores = component_of(&(indicator("x", x) + &indicator("y", y) + &indicator("z", z)), &table);
         assert!(scores.of("a", "c") <= 100.0, "{} with the weights {x}, {y}, {z}", scores.of("a", "c"));
+    }
+}
+
+/// Plan and scores of a field that counts distinct values.
+fn distinct(field: &str, values: ArrayRef) -> (String, crate::support::Scores) {
+    let folder = Folder::new();
+    folder.text("card.yaml", &one_indicator("{weight: 1, scale: {range: [0, 4]}}"));
+    let ids = texts((0..values.len()).map(|row| if row % 2 == 0 { "even" } else { "odd" }));
+    folder.parquet("t.parquet", &batch([("customer_id", ids), ("v", values)]));
+    let yaml = format!("scorecard: card.yaml\ninputs: {{customer: {{path: t.parquet, fields: {{x: \"{field}\"}}}}}}\n");
+    let (engine, component) = (engine(Some(2)), folder.component(&yaml));
+    let plan = block_on(engine.explain_plan(&component, &RunRequest::new())).unwrap();
+    (plan, folder.score(&yaml))
+}
+
+/// A set for each customer is memory that no limit holds; two groupings go to disk.
+#[test]
+fn distinct_values_are_counted_by_two_groupings() {
+    let texts_seen = || texts([Some("a"), Some("a"), Some("b"), None, Some("a"), Some("a"), Some("c"), None]);
+    for field in ["count(DISTINCT v)", "count(DISTINCT v) * 1.0", "count(DISTINCT upper(v))"] {
+        let (plan, scores) = distinct(field, texts_seen());
+        assert!(!plan.contains("DISTINCT"), "{field}: {plan}");
+        assert_close(scores.of("even", "c"), 75.0, field);
+        assert_close(scores.of("odd", "c"), 25.0, field);
+    }
+    let (plan, scores) = distinct("count(DISTINCT v) + max(v)", ints([1, 0, 2, 0, 1, 0]));
+    assert!(!plan.contains("DISTINCT"), "{plan}");
+    assert_close(scores.of("even", "c"), 100.0, "even");
+    assert_close(scores.of("odd", "c"), 25.0, "odd");
+    // Of all nulls there is none, and one row each is counted as any other.
+    let (_, scores) = distinct("count(DISTINCT v)", texts([None::<&str>, None]));
+    assert_close(scores.of("even", "c"), 0.0, "nothing there");
+    let (_, scores) = distinct("count(DISTINCT v)", texts(["a", "b"]));
+    assert_close(scores.of("odd", "c"), 25.0, "one row each");
+}
+
+/// The same aggregate in several fields is one column of the grouping, and each field has its value.
+#[test]
+fn one_aggregate_in_two_places_is_computed_once() {
+    let (plan, scores) = distinct("count(DISTINCT v) + count(DISTINCT v) - count(DISTINCT v)", ints([1, 5, 2, 5]));
+    assert!(!plan.contains("DISTINCT"), "{plan}");
+    assert_close(scores.of("even", "c"), 50.0, "even");
+}
+
+#[test]
+fn a_period_longer_than_time_takes_all_rows() {
+    use arrow::compute::cast;
+    use arrow::datatypes::{DataType, TimeUnit};
+
+    let days: ArrayRef = std::sync::Arc::new(arrow::array::Date32Array::from(vec![-700_000, 0, 20_000]));
+    let units = [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond];
+    let types = units.map(|unit| DataType::Timestamp(unit, None)).into_iter().chain([DataType::Date32]);
+    for (data_type, period) in types.flat_map(|t| [97_000_000, u32::MAX].map(|period| (t.clone(), period))) {
+        let folder = Folder::new();
+        folder.text("card.yaml", &one_indicator("{weight: 1, scale: {range: [0, 3]}, aggregate: count}"));
+        let times = cast(&days, &data_type).unwrap();
+        folder.parquet("t.parquet", &batch([("customer_id", texts(["a"; 3])), ("at", times), ("x", ints([1, 2, 3]))]));
+        let scores = folder.score(&format!(
+            "scorecard: card.yaml\nanalysis_period_days: {period}\ninputs: {{customer: {{path: t.parquet, timestamp: at}}}}\n"
+        ));
+        assert_close(scores.of("a", "c"), 100.0, &format!("{data_type}, {period}"));
     }
 }
