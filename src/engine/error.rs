@@ -7,6 +7,7 @@ use datafusion::error::DataFusionError;
 use super::cause::{cause, causes};
 use super::cluster::ClusterError;
 use super::store_error;
+use super::text::TextError;
 use super::uri::{SCHEMES, is_uri};
 use crate::component::{ComponentError, Problem};
 use crate::error::ErrorKind;
@@ -219,6 +220,9 @@ impl EngineError {
 
     /// An engine's error while reading a file.
     pub fn unreadable(role: &str, path: &str, error: DataFusionError) -> Self {
+        if let Some(found) = cause::<TextError>(&error) {
+            return found.of_input(role, path);
+        }
         if let Some(found) = cause::<ClusterError>(&error) {
             return found.clone().into();
         }

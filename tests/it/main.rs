@@ -48,4 +48,5 @@ mod stores;
 mod streamed;
 mod support;
 mod tables;
+mod texts;
 mod tidy;

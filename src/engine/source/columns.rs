@@ -5,8 +5,6 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::arrow::ArrowFormat;
-use datafusion::datasource::file_format::csv::CsvFormat;
-use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::{ParquetFormat, transform_schema_to_view};
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::error::Result;
@@ -19,8 +17,6 @@ use url::Url;
 use super::reconcile::{Conflict, merge};
 use super::{EngineError, LOOKS, Source, shown};
 use crate::component::Format;
-use crate::engine::cause::cause;
-use crate::engine::text::{self, TextFault};
 use crate::plan::key;
 
 /// The columns of a table's files.
@@ -33,7 +29,8 @@ pub struct Columns {
     pub groups: Vec<(SchemaRef, Vec<usize>)>,
     /// Whether files differ.
     pub differ: bool,
-    own: Vec<SchemaRef>,
+    /// Of each file.
+    pub own: Vec<SchemaRef>,
 }
 
 impl Columns {
@@ -48,6 +45,9 @@ impl Columns {
         (at, store): (&Url, &Arc<dyn ObjectStore>),
         files: &[ObjectMeta],
     ) -> std::result::Result<Self, EngineError> {
+        if matches!(format, Format::Csv | Format::Json) {
+            return source.columns_of_texts(format, state, store, files).await;
+        }
         let schemas = stream::iter(files.iter().cloned()).map(|file| {
             let (state, store) = (state.clone(), store.clone());
             async move { of_file(format, &state, &store, &file).await.map_err(|error| (file, error)) }
@@ -55,10 +55,7 @@ impl Columns {
         let own: std::result::Result<Vec<SchemaRef>, _> = schemas.buffered(LOOKS).try_collect().await;
         let own = own.map_err(|(file, error)| {
             let path = if files.len() == 1 { source.path.to_owned() } else { shown(at, &file.location) };
-            match cause::<TextFault>(&error) {
-                Some(fault) => fault.of_input(source.role, &path),
-                None => EngineError::unreadable(source.role, &path, error),
-            }
+            EngineError::unreadable(source.role, &path, error)
         })?;
         let path = |at_file: usize| files.get(at_file).map(|file| shown(at, &file.location)).unwrap_or_default();
         let merged = merge(&own).map_err(|conflict| match &conflict {
@@ -75,8 +72,6 @@ impl Columns {
             Format::Parquet if state.config_options().execution.parquet.schema_force_view_types => {
                 transform_schema_to_view(&merged)
             }
-            // In CSV the key stays the text it is: `007` is not 7.
-            Format::Csv => text_key(merged, source.key),
             _ => merged,
         });
         let mut groups: IndexMap<SchemaRef, Vec<usize>> = IndexMap::new();
@@ -102,10 +97,8 @@ async fn of_file(
 ) -> Result<SchemaRef> {
     let files = std::slice::from_ref(file);
     match format {
-        Format::Csv => text::csv_schema(&csv(), state, store, files).await,
-        Format::Json => text::json_schema(store, files).await,
         Format::Arrow => ArrowFormat.infer_schema(state, store, files).await,
-        Format::Parquet => {
+        _ => {
             let metadata = DFParquetMetadata::new(store.as_ref(), file)
                 .with_metadata_size_hint(state.config_options().execution.parquet.metadata_size_hint)
                 .with_file_metadata_cache(Some(state.runtime_env().cache_manager.get_file_metadata_cache()));
@@ -119,15 +112,7 @@ fn read_as(format: Format, own: &SchemaRef, merged: &SchemaRef) -> SchemaRef {
     match format {
         // Its reader goes by name and type.
         Format::Parquet => merged.clone(),
-        // By place; values become whatever the column is.
-        Format::Csv => {
-            let fields = own.fields().iter().map(|field| match merged.field_with_name(field.name()) {
-                Ok(merged) => Arc::new(merged.clone()),
-                Err(_) => field.clone(),
-            });
-            Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-        }
-        Format::Arrow | Format::Json => {
+        _ => {
             let fields = own.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
             Arc::new(Schema::new(fields.collect::<Vec<_>>()))
         }
@@ -136,19 +121,13 @@ fn read_as(format: Format, own: &SchemaRef, merged: &SchemaRef) -> SchemaRef {
 
 fn reader(format: Format, state: &SessionState) -> Arc<dyn FileFormat> {
     match format {
-        Format::Parquet => Arc::new(ParquetFormat::default().with_options(state.default_table_options().parquet)),
         Format::Arrow => Arc::new(ArrowFormat),
-        Format::Csv => Arc::new(csv()),
-        Format::Json => Arc::new(JsonFormat::default()),
+        _ => Arc::new(ParquetFormat::default().with_options(state.default_table_options().parquet)),
     }
 }
 
-/// All rows are looked at, so that a late one cannot break an early guess at the types.
-fn csv() -> CsvFormat {
-    CsvFormat::default().with_schema_infer_max_rec(usize::MAX)
-}
-
-fn text_key(schema: Schema, named: Option<&str>) -> Schema {
+/// The key of CSV as text.
+pub fn text_key(schema: Schema, named: Option<&str>) -> Schema {
     let Some(key) = key::column(&schema, named) else { return schema };
     let field = |field: &Arc<Field>| match *field.name() == key {
         true => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)),

@@ -8,6 +8,7 @@ mod locate;
 mod partition;
 mod reconcile;
 mod table;
+mod texts;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ use self::lake::Lake;
 use self::list::{Choice, told};
 use self::partition::{Partitions, Values};
 use self::table::{Alike, FileTable};
+use self::texts::endings;
 use super::cluster::{Cluster, ClusterError};
 use super::limits::InputLimits;
 use super::pages::Arriving;
@@ -103,6 +105,9 @@ impl Source<'_> {
             return Err(self.refused(&shown(&at, &empty.location), reason.to_owned(), hint));
         }
         self.admit(&at, &files, state)?;
+        if format == Format::Parquet && self.format.is_none() {
+            self.is_parquet(store.as_ref(), &files).await?;
+        }
         let bytes = files.iter().map(|file| file.size).sum();
         if let Some(limits) = state.config().get_extension::<InputLimits>() {
             limits.admit_bytes(self.role, self.path, bytes)?;
@@ -170,10 +175,9 @@ impl Source<'_> {
         let (files, others): (Vec<_>, Vec<_>) =
             found.files.into_iter().partition(|file| !is_folder || told(file) == Some(format));
         if files.is_empty() {
-            let endings: Vec<String> = format.endings().iter().map(|ending| format!(".{ending}")).collect();
             return Err(self.not_found(match is_folder {
                 false => "no file matches; check the pattern".to_owned(),
-                true => format!("the folder has no file whose name ends in {}", endings.join(", ")),
+                true => format!("the folder has no file whose name ends in {}", endings(format)),
             }));
         }
         let mut warnings = Vec::new();
