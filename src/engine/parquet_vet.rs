@@ -15,6 +15,7 @@ use futures::stream;
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::arrow::parquet_to_arrow_schema;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::EngineError;
@@ -226,11 +227,13 @@ pub fn footer(bytes: &[u8], size: u64) -> Result<Option<(Told, ParquetMetaData)>
         Fault::Nonsense => ParquetFault::Footer("it has values of no known sort"),
     })?;
     schema_depth(&schema)?;
-    // Some nonsense makes it panic, and some in the Arrow schema that writers leave in it.
+    // Some nonsense makes it panic, and some in the Arrow schema that writers leave in it. A schema that is merely refused is
+    // the reader's to tell, but it gets to that after the page indexes.
     let decoded = catch_unwind(AssertUnwindSafe(|| {
         let metadata = ParquetMetaDataReader::decode_metadata(bytes)?;
         let file = metadata.file_metadata();
-        parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata()).map(|_| metadata)
+        drop(parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata()));
+        Ok::<_, ParquetError>(metadata)
     }));
     let Ok(decoded) = decoded else { return Err(ParquetFault::Footer("it contradicts itself")) };
     let Ok(metadata) = decoded else { return Ok(None) };

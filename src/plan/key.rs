@@ -9,14 +9,17 @@ use super::lookup::{self, Found, folded};
 pub const ALIASES: [&str; 6] = ["customer_id", "account_id", "company_id", "organization_id", "user_id", "id"];
 
 /// Columns that could be the key, the likeliest first. Names are compared blind to case, blanks, `-` and `_`; a column that
-/// is written exactly as the name goes before others.
+/// is written exactly as the name goes before others, and of several that are not none is taken.
 pub fn candidates(schema: &Schema) -> Vec<&str> {
     let mut found: Vec<&str> = Vec::new();
     for alias in ALIASES {
         let columns = schema.fields().iter().map(|field| field.name().as_str());
-        let mut alike: Vec<&str> = columns.filter(|name| folded(name) == folded(alias)).collect();
-        alike.sort_by_key(|name| *name != alias);
-        found.extend(alike);
+        let (exact, alike): (Vec<&str>, Vec<&str>) =
+            columns.filter(|name| folded(name) == folded(alias)).partition(|name| *name == alias);
+        // Of several that are alike, and none exact, it would be the order of columns that decides.
+        if !exact.is_empty() || alike.len() == 1 {
+            found.extend(exact.into_iter().chain(alike));
+        }
     }
     found
 }
@@ -37,14 +40,12 @@ pub fn column(schema: &Schema, named: Option<&str>) -> Option<String> {
 /// What to say of a choice that could have been another one.
 pub fn told(input: &str, candidates: &[&str]) -> Option<String> {
     let (chosen, others) = candidates.split_first()?;
-    if *chosen == ALIASES[0] || others.is_empty() {
+    if *chosen == ALIASES[0] || (others.is_empty() && ALIASES.contains(chosen)) {
         return None;
     }
     let others: Vec<String> = others.iter().map(|name| format!("`{name}`")).collect();
-    Some(format!(
-        "input `{input}`: `{chosen}` is taken for the customer's key, and not {}; name it with `inputs.{input}.key`",
-        others.join(" or ")
-    ))
+    let not = if others.is_empty() { String::new() } else { format!(", and not {}", others.join(" or ")) };
+    Some(format!("input `{input}`: `{chosen}` is taken for the customer's key{not}; name it with `inputs.{input}.key`"))
 }
 
 #[cfg(test)]
@@ -71,12 +72,14 @@ mod tests {
     #[test]
     fn the_exact_name_goes_before_what_only_looks_like_it() {
         assert_eq!(of(&["Account ID", "account_id"]), ["account_id", "Account ID"]);
+        assert_eq!(of(&["Account ID", "account-id", "id"]), ["id"]);
     }
 
     #[test]
     fn a_choice_is_told_where_there_was_one() {
         assert_eq!(told("usage", &["customer_id", "id"]), None);
         assert_eq!(told("usage", &["id"]), None);
+        assert!(told("usage", &["Customer ID"]).unwrap().contains("`Customer ID` is taken for the customer's key;"));
         assert!(told("usage", &["account_id", "id"]).unwrap().contains("`account_id`"));
     }
 }

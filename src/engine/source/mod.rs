@@ -122,11 +122,8 @@ impl Source<'_> {
             }
         }
         let columns = Columns::read(self, format, state, (&at, &store), &files).await?;
-        let partitions = Partitions::new(
-            &values,
-            |name| self.key == Some(name) || key::is_usual(name),
-            |name| columns.in_all(name),
-        );
+        let partitions =
+            Partitions::new(&values, |name| self.key == Some(name) || key::is_usual(name), |name| columns.in_all(name));
         let partitions = partitions.map_err(unreadable)?;
         let source = self.table(state, &choice, (&all, &files), columns, partitions)?;
         let is_folder = choice.root.is_collection() && choice.pattern.is_none();

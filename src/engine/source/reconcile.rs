@@ -1,6 +1,6 @@
 //! The columns of several files as those of one table: by name, in types that hold the values of all.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -39,12 +39,17 @@ pub enum Conflict {
 /// Which column of which file cannot be reconciled.
 pub fn merge(files: &[SchemaRef]) -> Result<Schema, Conflict> {
     let mut columns: IndexMap<String, (DataType, usize)> = IndexMap::new();
+    let (mut holders, mut nullable) = (HashMap::new(), HashSet::new());
     for (file, schema) in files.iter().enumerate() {
         let mut seen = HashSet::new();
         for field in schema.fields() {
             let column = field.name();
             if !seen.insert(column) {
                 return Err(Conflict::Twice { column: column.clone(), file });
+            }
+            *holders.entry(column).or_insert(0) += 1;
+            if field.is_nullable() {
+                nullable.insert(column);
             }
             let Some((there, from)) = columns.get_mut(column) else {
                 columns.insert(column.clone(), (field.data_type().clone(), file));
@@ -69,7 +74,11 @@ pub fn merge(files: &[SchemaRef]) -> Result<Schema, Conflict> {
             *there = both;
         }
     }
-    Ok(Schema::new(columns.into_iter().map(|(name, (to, _))| Field::new(name, to, true)).collect::<Vec<_>>()))
+    // A file that lacks a column has nulls in it.
+    let is_nullable = |name: &String| nullable.contains(name) || holders.get(name) != Some(&files.len());
+    let fields = columns.iter().map(|(name, (to, _))| Field::new(name, to.clone(), is_nullable(name)));
+    let metadata = files.first().map(|schema| schema.metadata().clone()).unwrap_or_default();
+    Ok(Schema::new_with_metadata(fields.collect::<Vec<_>>(), metadata))
 }
 
 /// A type that holds the values of both; the same whichever comes first.

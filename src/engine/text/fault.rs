@@ -43,7 +43,7 @@ pub enum TextFault {
     #[error("its header is a single column, `{0}`")]
     Delimiter(String),
     /// Something stands where an object should.
-    #[error("line {line}: expected an object, `{{...}}`, found `{found}`")]
+    #[error("line {line}: expected an object, `{{...}}`, found `{}`", found.escape_debug())]
     NoObject {
         /// The line.
         line: u64,
