@@ -4,11 +4,11 @@ use std::fmt::Display;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, DFSchemaRef, ScalarValue, SchemaError};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, ExprSchema, ScalarValue, SchemaError};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::utils::find_aggregate_exprs;
-use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 
 use crate::component::{Fault, suggest};
 use crate::scorecard::Expression;
@@ -99,13 +99,33 @@ impl Scope<'_> {
     }
 
     fn typed(&self, expr: Expr) -> Result<Typed, Fault> {
-        let (data_type, is_aggregate) = (self.data_type(&expr)?, is_aggregate(&expr));
+        let (expr, data_type) = self.with_type(expr)?;
+        let is_aggregate = is_aggregate(&expr);
         let stand_in = |name: &Column| {
             let found = self.stand_ins.iter().find(|(column, _)| column == name);
             found.map(|(_, expr)| expr.clone())
         };
         let expr = replace(expr, stand_in).map_err(|e| self.fault(e))?;
         Ok(Typed { expr, data_type, is_aggregate })
+    }
+
+    /// An expression with its type. A column without a value has no type in a file of text, and some functions want one: it is
+    /// then taken for a number, or else for text.
+    fn with_type(&self, expr: Expr) -> Result<(Expr, DataType), Fault> {
+        let fault = match self.data_type(&expr) {
+            Ok(data_type) => return Ok((expr, data_type)),
+            Err(fault) => fault,
+        };
+        let is_bare =
+            |name: &Column| self.columns.field_from_column(name).is_ok_and(|field| field.data_type().is_null());
+        for taken_for in [DataType::Float64, DataType::Utf8] {
+            let typed = |name: &Column| is_bare(name).then(|| cast(Expr::Column(name.clone()), taken_for.clone()));
+            let expr = replace(expr.clone(), typed).map_err(|error| self.fault(error))?;
+            if let Ok(data_type) = self.data_type(&expr) {
+                return Ok((expr, data_type));
+            }
+        }
+        Err(fault)
     }
 
     /// Type of an expression, found as the engine would: by planning it over an empty table.

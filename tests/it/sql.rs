@@ -301,6 +301,18 @@ fn ties_are_decided_by_the_value_whatever_the_order_of_rows() {
 }
 
 #[test]
+fn columns_without_a_value_have_no_type_and_fit_all_the_same() {
+    let folder = Folder::new();
+    let text = "inputs:\n  usage:\n    path: u.csv\n    fields:\n      session_duration_avg: n\n      \
+                session_count: sum(n)\n      actions_per_session: avg(length(n))\n      usage_change: max(n) - min(n)\n";
+    folder.text("u.csv", "customer_id,n\n");
+    assert!(folder.score(text).ids().is_empty());
+    folder.text("u.csv", "customer_id,n\na,\nb,\n");
+    let scores = folder.score(text);
+    assert_eq!((scores.ids(), scores.missing("product_usage")), (vec!["a", "b"], 2));
+}
+
+#[test]
 fn every_allowed_function_is_there_and_gives_the_same_every_time() {
     let state = SessionContext::new().state();
     // What the parser makes something else of.
