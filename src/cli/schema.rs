@@ -1,4 +1,4 @@
-//! `schema`: the JSON Schema of component.yaml.
+//! `schema`: the JSON Schemas of component.yaml and of scorecard files.
 
 use super::exit::Failure;
 use super::print;
@@ -10,17 +10,23 @@ use crate::error::ErrorKind;
 #[command(after_help = "\
 Examples:
   customer-health schema > component.schema.json
+  customer-health schema --scorecard > scorecard.schema.json
 
 With this as its first line, editors complete and check a component.yaml:
   # yaml-language-server: $schema=component.schema.json")]
-pub struct SchemaArgs {}
+pub struct SchemaArgs {
+    /// The schema of scorecard files, which `scorecard:` and `extends:` name
+    #[arg(long)]
+    scorecard: bool,
+}
 
 /// Prints the schema.
 ///
 /// # Errors
 /// Where stdout cannot be written.
-pub fn run(_: &SchemaArgs) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(&component::json_schema())
+pub fn run(args: &SchemaArgs) -> Result<(), Failure> {
+    let schema = if args.scorecard { component::scorecard_schema() } else { component::json_schema() };
+    let text = serde_json::to_string_pretty(&schema)
         .map_err(|error| Failure::new(ErrorKind::Internal, format!("the schema cannot be written: {error}")))?;
     print::stdout(&format!("{text}\n"))
 }

@@ -53,28 +53,38 @@ fn checks(report: &RunReport) -> String {
 }
 
 fn inputs(report: &RunReport) -> String {
-    let mut table = Table::new(&[
+    let mut columns = vec![
         ("input", Side::Left),
         ("rows read", Side::Right),
         ("kept", Side::Right),
         ("customers", Side::Right),
-        ("duplicates", Side::Right),
+        ("merged", Side::Right),
         ("unmatched", Side::Right),
         ("file", Side::Left),
-    ]);
+    ];
+    // With one input nobody could be in another one.
+    let alone = report.inputs.len() < 2;
+    columns.retain(|(name, _)| !alone || *name != "unmatched");
+    let mut table = Table::new(&columns);
     for input in &report.inputs {
         let files = if input.files > 1 { format!(" ({})", counted(input.files, "file")) } else { String::new() };
-        table.row([
-            input_name(input.input()).to_owned(),
-            HumanCount(input.rows_read).to_string(),
-            HumanCount(input.rows_kept).to_string(),
-            HumanCount(input.customers).to_string(),
-            HumanCount(input.duplicates_merged).to_string(),
-            HumanCount(input.unmatched).to_string(),
-            format!("{}{files}", input.path),
-        ]);
+        let name = input_name(input.input()).to_owned();
+        let counts = [input.rows_read, input.rows_kept, input.customers, input.duplicates_merged];
+        let [read, kept, customers, merged] = counts.map(|count| HumanCount(count).to_string());
+        let (unmatched, file) = (HumanCount(input.unmatched).to_string(), format!("{}{files}", input.path));
+        if alone {
+            table.row([name, read, kept, customers, merged, file]);
+        } else {
+            table.row([name, read, kept, customers, merged, unmatched, file]);
+        }
     }
     let mut text = format!("\ninputs\n{}", table.text());
+    if report.inputs.iter().any(|input| input.duplicates_merged > 0) {
+        text += "  merged: further rows of customers that have several, brought together as one\n";
+    }
+    if !alone && report.inputs.iter().any(|input| input.unmatched > 0) {
+        text += "  unmatched: customers of an input that no other input has\n";
+    }
     for input in &report.inputs {
         text += &input_details(input);
     }
@@ -279,8 +289,9 @@ mod tests {
         customer_health_scores: 1,000 customers scored as of 2025-06-30T00:00:00Z
 
         inputs
-          input  rows read    kept  customers  duplicates  unmatched  file
-          usage     12,000  11,998      1,000      10,998          3  /data/usage-*.parquet (2 files)
+          input  rows read    kept  customers  merged  file
+          usage     12,000  11,998      1,000  10,998  /data/usage-*.parquet (2 files)
+          merged: further rows of customers that have several, brought together as one
           usage: 2 rows dropped, null or blank key
           usage columns: account_id (key), sessions (as session_count), usage_change
           usage lacks: core_feature_usage

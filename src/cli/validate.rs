@@ -8,13 +8,12 @@ use super::print::list;
 use super::{block_on, print};
 use crate::component::Component;
 use crate::engine::{Description, Engine, EngineConfig, FieldOrigin};
-use crate::error::ErrorKind;
 
 /// Arguments of `validate`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
-Reads no rows and writes nothing. All problems of the file are told at once, each with its line and column. Inputs that
-do not exist yet are no problem: their columns are then not checked.
+Reads no rows and writes nothing. All problems of the file are told at once, each with its line and column. Succeeds only
+where a run could start: an input that does not exist is told with the rest, and the other ones are checked all the same.
 
 Examples:
   customer-health validate component.yaml
@@ -41,10 +40,6 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
     let file = args.component.file.display().to_string();
     match described {
         Ok(description) => print::stdout(&text(&file, &component, &description)),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let warnings = list("warnings", component.warnings());
-            print::stdout(&format!("{file} is valid; its inputs were not checked\n  {error}\n{warnings}"))
-        }
         Err(error) => Err(error.into()),
     }
 }

@@ -230,6 +230,13 @@ fn build_component(
         check.fault(&path, format!("the component `{name}` has no indicators"), Some(&hint));
         return None;
     }
+    if spec.input.is_none() && spec.weight.is_none() {
+        let others = card.components.iter().filter(|(_, c)| c.as_ref().is_some_and(|c| c.weight.is_some()));
+        let hint = nearest(name, others.map(|(other, _)| other.as_str())).map(|near| format!("did you mean `{near}`?"));
+        let message = format!("the component `{name}` is a new one, and has neither `input` nor `weight`");
+        check.fault(&path, message, hint.as_deref());
+        return None;
+    }
     let input = check.required(&join(&path, "input"), spec.input);
     let weight = check.required(&join(&path, "weight"), spec.weight);
     let weight_path =
@@ -271,8 +278,15 @@ fn build_indicator(
 ) -> Option<Indicator> {
     let path = format!("{component_path}.indicators.{name}");
     let Some(scale) = &spec.scale else {
-        let others = component.indicators.iter().filter(|(_, i)| i.as_ref().is_some_and(|i| i.scale.is_some()));
-        let hint = match nearest(name, others.map(|(other, _)| other.as_str())) {
+        let others = component.indicators.iter().filter_map(|(other, i)| Some((other.as_str(), i.as_ref()?)));
+        let others = others.filter(|(_, other)| other.scale.is_some());
+        let called = others.clone().find(|(_, other)| other.aliases.iter().flatten().any(|alias| alias == name));
+        if let Some((called, _)) = called {
+            let message = format!("`{name}` is a column name of the indicator `{called}`, and no indicator itself");
+            check.fault(&path, message, Some(&format!("write `{called}:` here; the column is found all the same")));
+            return None;
+        }
+        let hint = match nearest(name, others.map(|(other, _)| other)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => "a new indicator needs `weight` and `scale`".to_owned(),
         };

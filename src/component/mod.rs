@@ -1,5 +1,6 @@
 //! What an engineer edits: `component.yaml`, read with places, checked as a whole, and then known to be valid.
 
+mod advice;
 mod card;
 mod card_scale;
 mod document;
@@ -7,12 +8,15 @@ mod expression;
 mod format;
 pub mod functions;
 mod nesting;
+mod outputs;
 mod overlay;
 mod parse;
 mod position;
 pub mod problem;
+mod repeat;
 mod schema;
 pub mod spec;
+mod syntax;
 mod template;
 mod validate;
 pub mod value;
@@ -25,7 +29,7 @@ use indexmap::IndexMap;
 
 pub use format::Format;
 pub use problem::{ComponentError, Fault, Problem, nearest, suggest};
-pub use schema::json_schema;
+pub use schema::{json_schema, scorecard_schema};
 pub use template::{Variables, variables_in};
 pub use validate::check_pinned;
 pub use value::PinnedStatistics;
@@ -322,6 +326,14 @@ impl Component {
         if path.starts_with("components.") {
             return self.layers.problem(path, message, hint);
         }
-        self.source.problem(path, message, hint)
+        // An input that is given as a path has no keys, and one that the caller gives has no place.
+        let path = if self.source.place(path).is_some() { path } else { path.trim_end_matches(".path") };
+        match self.source.place(path) {
+            None if path.starts_with("inputs.") && path.matches('.').count() == 1 => {
+                let (file, path) = (self.source.file.clone(), path.to_owned());
+                Problem { file, line: 0, column: 0, path, message, hint }
+            }
+            _ => self.source.problem(path, message, hint),
+        }
     }
 }

@@ -6,9 +6,12 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 use serde_yaml::Value;
 
+use super::advice::{self, describe, plain};
 use super::document;
 use super::position::{Place, Positions, join};
 use super::problem::{ComponentError, Problem, suggest};
+use super::repeat::{self, Repeat};
+use super::syntax::{self, Slip};
 use super::template::{self, TemplateError, Variables};
 use super::vet;
 
@@ -89,9 +92,20 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str, variables: &Variables)
         let hint = Some("send only those that the text names".to_owned());
         return Err(ComponentError::new(vec![source.at("", (0, 0), message, hint)]));
     }
-    source.positions = Positions::of(text);
-    let mut root = read_yaml(&source, text)?;
-    let mut problems = Vec::new();
+    let (text, repeats) = repeat::set_apart(text);
+    source.positions = Positions::of(&text);
+    let told = |repeat: &Repeat| {
+        let message = format!("the key `{}` stands here again: it is on line {} already", repeat.key, repeat.first);
+        source.at(&repeat.path, repeat.place, message, Some("keep one of the two".to_owned()))
+    };
+    let mut problems: Vec<Problem> = repeats.iter().map(told).collect();
+    let mut root = read_yaml(&source, &text).map_err(|problem| {
+        problems.push(problem);
+        ComponentError::new(std::mem::take(&mut problems))
+    })?;
+    if !problems.is_empty() {
+        repeat::take_out(&mut root);
+    }
     if let Value::Mapping(entries) = &mut root
         && let Some(mut attributes) = entries.remove("attributes")
     {
@@ -123,21 +137,10 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str, variables: &Variables)
     Ok(Parsed { spec, problems: reader.problems, poisoned: reader.poisoned, source: reader.source })
 }
 
-fn read_yaml(source: &Source, text: &str) -> Result<Value, ComponentError> {
+fn read_yaml(source: &Source, text: &str) -> Result<Value, Problem> {
     serde_yaml::from_str(text).map_err(|error| {
-        let place = error.location().map_or((0, 0), |at| (at.line(), at.column()));
-        let whole = error.to_string();
-        let message = whole.split(" at line ").next().unwrap_or(&whole).to_owned();
-        let hint = if whole.contains("more than one document") {
-            "keep one document in the file, or one whose `type` ends in CustomerHealthScoreComponent"
-        } else if text.contains(": {{") {
-            "put quotes around a template: \"{{ env.NAME }}\""
-        } else if text.contains('\t') {
-            "YAML is indented with spaces, not tabs"
-        } else {
-            "check indentation, quotes and brackets at this place"
-        };
-        ComponentError::new(vec![source.at("", place, format!("not YAML: {message}"), Some(hint.to_owned()))])
+        let Slip { place, message, hint } = syntax::explain(&error, text);
+        source.at("", place, format!("not YAML: {message}"), Some(hint))
     })
 }
 
@@ -261,6 +264,7 @@ impl Reader {
             let known = quoted[1..].join(", ");
             let hint = super::problem::nearest(quoted[0], quoted.iter().skip(1).copied());
             let message = format!("`{}` is none of: {known}", quoted[0]);
+            let hint = hint.or_else(|| advice::usual_word(quoted[0]).filter(|word| quoted[1..].contains(word)));
             self.source.problem(&dotted, message, hint.map(|near| format!("did you mean `{near}`?")))
         } else if error.starts_with("missing field") {
             self.source.problem(&dotted, format!("`{}` is missing here", quoted[0]), None)
@@ -270,10 +274,7 @@ impl Reader {
                 (None, Some(value)) => describe(value),
                 (None, None) => "nothing".to_owned(),
             };
-            let hint = match (plain(expected), find(root, path)) {
-                ("a list", Some(Value::String(text))) => Some(format!("put it in brackets: [{text}]")),
-                _ => None,
-            };
+            let hint = find(root, path).and_then(|found| advice::on(plain(expected), found, path));
             self.source.problem(&dotted, format!("expected {}, found {found}", plain(expected)), hint)
         } else {
             self.source.problem(&dotted, error.to_owned(), None)
@@ -311,35 +312,5 @@ fn key_text(key: &Value) -> String {
         Value::Bool(value) => value.to_string(),
         Value::Number(value) => value.to_string(),
         _ => String::new(),
-    }
-}
-
-/// A value in the words of whoever wrote it.
-fn describe(value: &Value) -> String {
-    match value {
-        Value::Null => "nothing".to_owned(),
-        Value::Bool(value) => format!("`{value}`"),
-        Value::Number(value) => format!("the number {value}"),
-        Value::String(text) if text.chars().count() > 40 => {
-            format!("the text \"{}...\"", text.chars().take(40).collect::<String>())
-        }
-        Value::String(text) => format!("the text \"{text}\""),
-        Value::Sequence(_) => "a list".to_owned(),
-        Value::Mapping(_) => "a mapping".to_owned(),
-        Value::Tagged(tagged) => format!("the tag {}", tagged.tag),
-    }
-}
-
-/// A Rust type's name in the words of whoever edits YAML.
-fn plain(expected: &str) -> &str {
-    match expected {
-        "u32" => "a whole number from 0",
-        "f64" => "a number",
-        "a boolean" => "true or false",
-        "a string" | "string" => "text",
-        "a sequence" => "a list",
-        "a map" => "a mapping",
-        other if other.starts_with("struct ") => "a mapping",
-        other => other,
     }
 }

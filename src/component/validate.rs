@@ -4,20 +4,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::card::{self, Checker};
+use super::outputs::{self, ASSET_NAME};
 use super::overlay::{self, Layers};
 use super::parse::{Parsed, parse};
 use super::position::join;
 use super::problem::{Problem, suggest};
-use super::spec::{ComponentSpec, FormatSpec, InputSpec};
-use super::value::{PinnedStatistics, PlaceSpec, PopulationSpec, Text};
-use super::{Asset, Component, FanOut, Format, Input, InputOverride, Overrides, Population, Recipe};
+use super::spec::{ComponentSpec, FormatSpec, InputSpec, ScorecardSpec};
+use super::value::{PinnedStatistics, PopulationSpec, Text};
+use super::{Asset, Component, Format, Input, InputOverride, Overrides, Population, Recipe};
 use crate::scorecard::{Aggregate, InputName, Scorecard, Statistic};
 
 /// Days of change in score that count as stable where `trend_tolerance` is left out.
 const TREND_TOLERANCE: f64 = 2.0;
-
-/// Name of the asset where the component gives none.
-const ASSET_NAME: &str = "customer_health_scores";
 
 /// Reads and checks a component and the scorecard files it names, noting every problem.
 ///
@@ -53,7 +51,7 @@ pub fn validate(
     let inputs = inputs(&parsed, &recipe.overrides, &layers, problems);
     let tolerance = trend(&parsed, &layers, problems);
     let (scorecard, mut warnings) = built?;
-    check_inputs(&parsed, &scorecard, &inputs, problems);
+    check_inputs(&parsed, (&card, &scorecard), &inputs, problems);
     let population = population(&parsed, &scorecard, problems);
     for component in &scorecard.components {
         if component.indicators.iter().all(|i| !inputs.contains_key(&i.input)) {
@@ -64,7 +62,7 @@ pub fn validate(
         }
     }
     let output = recipe.overrides.output.clone().or(parsed.spec.output.clone());
-    let fan_out = fan_out(&parsed, output.as_deref(), &recipe.overrides, problems);
+    let fan_out = outputs::fan_out(&parsed, output.as_deref(), &recipe.overrides, problems);
     let hashes = serde_json::to_vec(&card).and_then(|card| {
         let (scorecard, filters) = (blake3::hash(&card), filters(&recipe.overrides));
         let settings = serde_json::to_vec(&(scorecard.to_hex().as_str(), settings(&parsed.spec), filters))?;
@@ -131,44 +129,6 @@ fn filters(overrides: &Overrides) -> BTreeMap<&str, &str> {
     inputs.filter_map(|(name, input)| Some((name.as_str(), input.filter.as_deref()?))).collect()
 }
 
-/// The tables beside the scores, and where they go.
-fn fan_out(
-    parsed: &Parsed<ComponentSpec>,
-    output: Option<&str>,
-    overrides: &Overrides,
-    problems: &mut Vec<Problem>,
-) -> BTreeMap<FanOut, String> {
-    let spec = &parsed.spec.fan_out;
-    let asset = parsed.spec.asset_name.as_deref().unwrap_or(ASSET_NAME);
-    let mut found = overrides.fan_out.clone();
-    for (table, place) in [(FanOut::ChurnRisk, &spec.churn_risk), (FanOut::Expansion, &spec.expansion)] {
-        let at = format!("fan_out.{}", table.name());
-        match place {
-            _ if found.contains_key(&table) => {}
-            None | Some(PlaceSpec::Usual(false)) => {}
-            Some(PlaceSpec::Path(path)) if path.trim().is_empty() => {
-                let hint = "give it a path, or true for a file beside the output".to_owned();
-                problems.push(parsed.source.problem(&at, "the path is empty", Some(hint)));
-            }
-            Some(PlaceSpec::Path(path)) => drop(found.insert(table, path.clone())),
-            Some(PlaceSpec::Usual(true)) => {
-                let folder = output.and_then(|output| output.rfind('/').map(|end| &output[..=end])).unwrap_or_default();
-                found.insert(table, format!("{folder}{asset}_{}.parquet", table.name()));
-            }
-        }
-    }
-    let mut places: Vec<&str> = output.into_iter().collect();
-    for (table, path) in &found {
-        if places.contains(&path.as_str()) {
-            let at = format!("fan_out.{}", table.name());
-            let hint = "give each table a place of its own".to_owned();
-            problems.push(parsed.source.problem(&at, format!("another table is written to {path} too"), Some(hint)));
-        }
-        places.push(path);
-    }
-    found
-}
-
 /// What can be told of a component whose scorecard cannot be read: everything but what its components are about.
 fn rest_without_scorecard(parsed: &Parsed<ComponentSpec>, recipe: &Recipe, problems: &mut Vec<Problem>) {
     let mut plain = parsed.clone();
@@ -200,7 +160,7 @@ fn trend(parsed: &Parsed<ComponentSpec>, layers: &Layers, problems: &mut Vec<Pro
 }
 
 /// A weight given both ways must be the same, and there must be a component for it.
-fn check_weight_keys(parsed: &Parsed<ComponentSpec>, card: &super::spec::ScorecardSpec, problems: &mut Vec<Problem>) {
+fn check_weight_keys(parsed: &Parsed<ComponentSpec>, card: &ScorecardSpec, problems: &mut Vec<Problem>) {
     for (name, weight) in overlay::weights(&parsed.spec) {
         let key = format!("{name}_weight");
         let Some(weight) = weight else { continue };
@@ -311,17 +271,34 @@ fn input(
 /// Rules that tie inputs and scorecard together.
 fn check_inputs(
     parsed: &Parsed<ComponentSpec>,
-    card: &Scorecard,
+    (laid, card): (&ScorecardSpec, &Scorecard),
     inputs: &BTreeMap<InputName, Input>,
     problems: &mut Vec<Problem>,
 ) {
     for (name, input) in inputs {
         let known: Vec<&str> =
             card.indicators().filter(|(_, i)| i.input == *name).map(|(_, i)| i.field.as_str()).collect();
-        for field in input.fields.keys().filter(|field| !known.contains(&field.as_str())) {
+        // An indicator that is wrong itself is told already.
+        let indicators = || laid.components.values().flatten().flat_map(|component| &component.indicators);
+        let reads = |field: &str| {
+            indicators().any(|(name, i)| i.as_ref().is_some_and(|i| i.field.as_ref().unwrap_or(name) == field))
+                && card.indicators().all(|(_, i)| i.field != field)
+        };
+        for field in input.fields.keys().filter(|field| !known.contains(&field.as_str()) && !reads(field)) {
             let path = format!("inputs.{name}.fields.{field}");
-            let message = format!("no indicator reads a field `{field}` from the input `{name}`");
-            problems.push(parsed.source.key_problem(&path, message, suggest(field, known.iter().copied())));
+            let mut of_input = card.indicators().filter(|(_, i)| i.input == *name);
+            let called = of_input.find(|(_, i)| i.aliases.contains(field)).map(|(_, i)| i.field.as_str());
+            let (message, hint) = match called {
+                Some(called) => (
+                    format!("`{field}` is a column name of the field `{called}`, and no field itself"),
+                    Some(format!("write `{called}:` here")),
+                ),
+                None => (
+                    format!("no indicator reads a field `{field}` from the input `{name}`"),
+                    suggest(field, known.iter().copied()),
+                ),
+            };
+            problems.push(parsed.source.key_problem(&path, message, hint));
         }
         for (component, indicator) in card.indicators().filter(|(_, i)| i.input == *name) {
             let mapped = input.fields.contains_key(&indicator.field);

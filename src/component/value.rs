@@ -105,7 +105,7 @@ impl JsonSchema for RangeEndSpec {
         "RangeEnd".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"anyOf": [{"type": "number"}, {"type": "string", "pattern": "^(period|min|max|p[0-9]{1,3})$"}]})
+        json_schema!({"anyOf": [{"type": "number"}, {"type": "string", "pattern": "^(period|min|max|p(0?[0-9]{1,2}|100))$"}]})
     }
 }
 

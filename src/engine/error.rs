@@ -9,9 +9,10 @@ use super::cluster::ClusterError;
 use super::store_error;
 use super::text::TextError;
 use super::uri::{SCHEMES, is_uri};
-use crate::component::{ComponentError, Problem};
+use crate::component::{Component, ComponentError, Problem};
 use crate::error::ErrorKind;
 use crate::plan::PlanError;
+use crate::scorecard::InputName;
 
 /// Why a run did not succeed; the output is as it was before.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,14 @@ pub enum EngineError {
     /// No plan could be made for the inputs.
     #[error(transparent)]
     Plan(PlanError),
+    /// Inputs cannot be opened; what the others show to be wrong is told with them.
+    #[error("{problems}")]
+    Inputs {
+        /// All of it, with places.
+        problems: ComponentError,
+        /// What sort of failure the first of them is.
+        kind: ErrorKind,
+    },
     /// Nothing is at a path.
     #[error("{role}: there is nothing at {path}\n  hint: {hint}")]
     NotFound {
@@ -177,7 +186,7 @@ impl EngineError {
             Self::Denied { .. } | Self::Outside { .. } => ErrorKind::Denied,
             Self::Scheme { .. } | Self::Unreadable { .. } => ErrorKind::InvalidInput,
             Self::Uri { .. } => ErrorKind::InvalidComponent,
-            Self::Store { kind, .. } | Self::Cluster(ClusterError { kind, .. }) => *kind,
+            Self::Inputs { kind, .. } | Self::Store { kind, .. } | Self::Cluster(ClusterError { kind, .. }) => *kind,
             Self::OutputBusy { .. } => ErrorKind::OutputConflict,
             Self::Exhausted { .. } => ErrorKind::ResourceExhausted,
             Self::Output { source, .. } | Self::TempDir { source, .. } => match source.kind() {
@@ -199,9 +208,26 @@ impl EngineError {
     /// Problems of the component with their places, where that is what is wrong.
     pub fn problems(&self) -> &[Problem] {
         match self {
-            Self::Component(error) | Self::Plan(PlanError::Component(error)) => &error.problems,
+            Self::Component(error) | Self::Plan(PlanError::Component(error)) | Self::Inputs { problems: error, .. } => {
+                &error.problems
+            }
             _ => &[],
         }
+    }
+
+    /// Inputs that cannot be opened, at their places, with what is wrong in the light of the other ones.
+    pub fn unopened(component: &Component, errors: Vec<(InputName, Self)>, others: Option<Self>) -> Self {
+        let also = others.as_ref().map(Self::problems).unwrap_or_default();
+        let first = errors.first().map_or(ErrorKind::Internal, |(_, error)| error.kind());
+        let kind = if also.is_empty() { first } else { ErrorKind::InvalidComponent };
+        let placed = |(name, error): (InputName, Self)| {
+            let told = error.to_string();
+            let (message, hint) = told.split_once("\n  hint: ").unwrap_or((&told, ""));
+            let hint = Some(hint).filter(|hint| !hint.is_empty()).map(str::to_owned);
+            component.problem(&format!("inputs.{name}.path"), message.to_owned(), hint)
+        };
+        let problems = also.iter().cloned().chain(errors.into_iter().map(placed)).collect();
+        Self::Inputs { problems: ComponentError::new(problems), kind }
     }
 
     /// An engine's error while doing something that no input explains.

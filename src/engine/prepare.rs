@@ -20,6 +20,7 @@ use super::source::{Files, Opened, Place, Source, resolve};
 use super::unique::Keys;
 use super::{EngineError, Observer, blame, grouped, no_observer, population, session, unique, version};
 use crate::component::{Component, Format, PinnedStatistics};
+use crate::error::ErrorKind;
 use crate::plan::bind::{BoundField, BoundInput};
 use crate::plan::input::Window;
 use crate::plan::population::wanted;
@@ -94,16 +95,29 @@ pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionSt
     let (mut tables, mut files, mut places) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let mut read = BTreeMap::new();
     let mut warnings = component.warnings().to_vec();
+    let mut unopened = Vec::new();
     for (name, input) in component.inputs() {
         let path = resolve(component.base_dir(), &input.path);
         let role = format!("input `{name}`");
         let source = Source { role: &role, path: &path, format: input.format, key: input.key.as_deref() };
-        let Opened { table, files: count, bytes, place, objects, warnings: of_files } = source.open(state).await?;
+        let Opened { table, files: count, bytes, place, objects, warnings: of_files } = match source.open(state).await {
+            Ok(opened) => opened,
+            // What can be mended in the component is told with all that the other inputs show.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {
+                unopened.push((*name, error));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         warnings.extend(of_files);
         read.insert(role, objects);
         tables.insert(*name, table);
         files.insert(*name, (count, bytes));
         places.insert(*name, place);
+    }
+    if !unopened.is_empty() {
+        let others = bind(component, &tables, None, state, as_of).err().map(EngineError::from);
+        return Err(EngineError::unopened(component, unopened, others));
     }
     let mut history = None;
     if let Some(path) = component.history() {

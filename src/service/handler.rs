@@ -145,11 +145,11 @@ impl Handler {
         };
         match self.engine().describe(&component).await {
             Ok(description) => Ok(convert_answer::valid(&component, description)),
-            Err(error) if !error.problems().is_empty() => Ok(convert_answer::invalid(error.problems())),
             // Inputs may come into being between now and the run.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 Ok(convert_answer::unchecked(&component, error.to_string()))
             }
+            Err(error) if !error.problems().is_empty() => Ok(convert_answer::invalid(error.problems())),
             Err(error) => Err(of_engine(&error)),
         }
     }

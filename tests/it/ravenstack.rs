@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, Date32Array};
 use arrow::datatypes::{DataType, Date32Type};
 use chrono::DateTime;
 use customer_health::component::{Component, Recipe};
 use customer_health::engine::RunRequest;
 
-use crate::support::{Scores, block_on, engine, read_parquet, root, silent};
+use crate::support::{Folder, Scores, batch, block_on, engine, flags, floats, ints, read_parquet, root, silent, texts};
 
 /// 2024-12-31 in days since 1970.
 const TODAY: i32 = 20_088;
@@ -47,6 +48,58 @@ fn score(data: &Path, as_of: i32) -> Scores {
     let request = RunRequest { as_of: DateTime::from_timestamp(i64::from(as_of) * 86_400, 0), ..RunRequest::new() };
     let report = block_on(engine(None).materialize(&component, &request, &silent()));
     Scores::read(&output, report.unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn days<T: Into<Option<i32>>>(values: impl IntoIterator<Item = T>) -> ArrayRef {
+    Arc::new(values.into_iter().map(Into::into).collect::<Date32Array>())
+}
+
+/// The four tables as the example's README makes them, with two accounts: `a` is busy, `b` has bought for later.
+#[test]
+fn what_begins_after_the_as_of_time_is_not_known_yet() {
+    let folder = Folder::new();
+    folder.parquet("accounts.parquet", &batch([("account_id", texts(["a", "b"]))]));
+    folder.parquet(
+        "subscriptions.parquet",
+        &batch([
+            ("subscription_id", texts(["1", "2", "3", "4"])),
+            ("account_id", texts(["a", "a", "a", "b"])),
+            ("start_date", days([TODAY - 400, TODAY - 40, TODAY + 1, TODAY + 1])),
+            ("end_date", days([None, None, None, None::<i32>])),
+            ("mrr_amount", ints([100, 100, 900, 500])),
+            ("is_trial", flags([false, false, true, false])),
+            ("downgrade_flag", flags([false, false, false, false])),
+            ("billing_frequency", texts(["annual", "annual", "monthly", "monthly"])),
+            ("auto_renew_flag", flags([true, true, false, true])),
+        ]),
+    );
+    folder.parquet(
+        "feature_usage.parquet",
+        &batch([
+            ("account_id", texts(["a", "a", "a"])),
+            ("usage_date", days([TODAY - 2, TODAY - 1, TODAY + 1])),
+            ("feature_name", texts(["f", "f", "g"])),
+            ("usage_count", ints([3, 3, 4])),
+            ("usage_duration_secs", ints([60, 60, 60])),
+            ("is_beta_feature", flags([false, false, false])),
+        ]),
+    );
+    folder.parquet(
+        "support_tickets.parquet",
+        &batch([
+            ("account_id", texts(["a", "a"])),
+            ("submitted_at", days([TODAY - 3, TODAY - 5])),
+            ("priority", texts(["low", "urgent"])),
+            ("satisfaction_score", floats([4.0, 5.0])),
+            ("resolution_time_hours", floats([2.0, 3.0])),
+        ]),
+    );
+    let before = score(&folder.path("."), TODAY);
+    assert_eq!(before.missing("payment_health"), 1, "`b` has no subscription yet");
+    let alone = before.of("a", "payment_health");
+    let after = score(&folder.path("."), TODAY + 1);
+    assert_eq!(after.missing("payment_health"), 0);
+    assert!(after.of("a", "payment_health") != alone, "from its first day on the second subscription counts");
 }
 
 #[test]

@@ -103,6 +103,19 @@ fn its_component_is_valid() {
 }
 
 #[test]
+fn the_page_of_scorecards_shows_one_that_holds() {
+    let page = fs::read_to_string(root().join("docs/scorecards.md")).unwrap();
+    let scorecard = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("ours.yaml"), scorecard).unwrap();
+    let text = "{scorecard: ./ours.yaml, inputs: {usage: u.parquet}}".to_owned();
+    let recipe = Recipe { text, base_dir: folder.path().to_owned(), ..Recipe::default() };
+    let component = Component::new(&recipe).unwrap_or_else(|error| panic!("{error}"));
+    let names: Vec<&str> = component.scorecard().components.iter().map(|c| c.name.as_str()).collect();
+    assert!(names.contains(&"onboarding") && !names.contains(&"support_health"), "{names:?}");
+}
+
+#[test]
 fn its_mistakes_are_told_in_these_words() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("usage.csv"), "account_id,sessions\na,1\n").unwrap();

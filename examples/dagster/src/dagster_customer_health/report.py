@@ -139,7 +139,7 @@ def _input(table: report_pb2.InputReport) -> dict[str, Any]:
 
 
 def _inputs(tables: Sequence[report_pb2.InputReport]) -> str:
-    header = ["input", "rows read", "kept", "customers", "duplicates", "unmatched", "dropped", "file"]
+    header = ["input", "rows read", "kept", "customers", "merged rows", "unmatched", "dropped", "file"]
     lines = [header, ["---"] * len(header)]
     for table in tables:
         dropped = ", ".join(f"{dropped.rows} {dropped.reason}" for dropped in table.dropped) or "0"
