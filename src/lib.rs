@@ -25,3 +25,5 @@ pub mod component;
 pub mod scorecard;
 
 pub mod error;
+
+mod regular;

@@ -73,6 +73,10 @@ pub struct MaterializeArgs {
     #[arg(long)]
     checks: bool,
 
+    /// Let a table without customers take the place of one that has some, which is refused otherwise
+    #[arg(long)]
+    allow_empty: bool,
+
     #[command(flatten)]
     remote: RemoteArgs,
 
@@ -118,7 +122,7 @@ fn materialize(args: &MaterializeArgs, pipes: &mut Option<Pipes>) -> Result<(), 
         .map_err(|error| Failure::io("cannot tell the working directory", &error))?;
     request.partition_key = args.partition_key.clone().unwrap_or_default();
     request.tags = args.tags.iter().cloned().collect();
-    request.run_checks = args.checks;
+    (request.run_checks, request.allow_empty) = (args.checks, args.allow_empty);
     if let Some(pipes) = pipes {
         pipes.adopt(&mut request);
     }

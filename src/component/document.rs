@@ -6,7 +6,8 @@ use std::borrow::Cow;
 const TYPE: &str = "CustomerHealthScoreComponent";
 
 /// Keys under `attributes:` that the Dagster component reads, and nobody here.
-pub const ORCHESTRATORS: [&str; 25] = [
+pub const ORCHESTRATORS: [&str; 26] = [
+    "allow_empty",
     "asset_checks",
     "column_lineage",
     "data_dir",

@@ -59,7 +59,7 @@ impl Recipe {
     /// Where the file cannot be read.
     pub fn read(path: &Path) -> Result<Self, ComponentError> {
         let file = path.display().to_string();
-        let text = read_text(path).map_err(|error| {
+        let text = vet::read_named(path).map_err(|error| {
             let hint = "name a component.yaml; `customer-health init` writes one".to_owned();
             ComponentError::of_file(&file, format!("cannot read it: {error}"), Some(hint))
         })?;
@@ -297,6 +297,18 @@ impl Component {
     /// Change in score within which a trend is stable, in points; `None` where no trend is wanted.
     pub fn trend_tolerance(&self) -> Option<f64> {
         self.trend_tolerance
+    }
+
+    /// The same without the tables beside the scores, for a run whose scores are published nowhere.
+    pub fn without_fan_out(mut self) -> Self {
+        let left_out: Vec<&str> = self.fan_out.keys().map(|table| table.name()).collect();
+        if !left_out.is_empty() {
+            let tables = left_out.join(", ");
+            self.warnings
+                .push(format!("fan_out ({tables}) is left out: the scores are sent back and published nowhere"));
+        }
+        self.fan_out.clear();
+        self
     }
 
     /// What should be said although it is no error.

@@ -11,6 +11,7 @@ use std::path::Path;
 use saphyr_parser::{Event, Parser};
 
 use super::position::Place;
+use crate::regular;
 
 /// Longest text, in bytes.
 pub const MOST_BYTES: usize = 1 << 20;
@@ -37,9 +38,21 @@ pub struct OutOfBounds {
 /// # Errors
 /// Where it is longer, or cannot be read.
 pub fn read_text(path: &Path) -> io::Result<String> {
+    bounded(regular::open(path)?)
+}
+
+/// The same of whatever the command line names, which may be a pipe.
+///
+/// # Errors
+/// Where it cannot be read, or is too long.
+pub fn read_named(path: &Path) -> io::Result<String> {
+    bounded(File::open(path)?)
+}
+
+fn bounded(file: File) -> io::Result<String> {
     let mut text = String::new();
     // One byte more than there may be shows that there are more, whatever the size of what is read.
-    File::open(path)?.take(MOST_BYTES as u64 + 1).read_to_string(&mut text)?;
+    file.take(MOST_BYTES as u64 + 1).read_to_string(&mut text)?;
     if text.len() > MOST_BYTES {
         let message = format!("it has more than {MOST_BYTES} bytes, which no component needs");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
@@ -180,6 +193,6 @@ mod tests {
 
     #[test]
     fn files_without_end_are_not_read_to_the_end() {
-        assert_eq!(read_text(Path::new("/dev/zero")).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(read_named(Path::new("/dev/zero")).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
     }
 }

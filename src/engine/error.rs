@@ -122,6 +122,18 @@ pub enum EngineError {
     /// A cluster did not do its work.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    /// There is nobody to score, and the table that would be replaced has customers.
+    #[error(
+        "no customer has a row that counts, and the table at {path} has {rows}: it stays as it is{lost}\n  hint: look at the inputs, the as-of time and the period; `--allow-empty` (`allow_empty` in a request) replaces it all the same"
+    )]
+    Emptied {
+        /// The table.
+        path: String,
+        /// Its rows.
+        rows: u64,
+        /// What became of the rows that were read, as lines.
+        lost: String,
+    },
     /// Another run holds the output.
     #[error("output: another run is writing {path}\n  hint: wait for it to end, or give this run another output")]
     OutputBusy {
@@ -184,7 +196,7 @@ impl EngineError {
             Self::Plan(error) => error.kind(),
             Self::NotFound { .. } | Self::NoCustomer { .. } => ErrorKind::NotFound,
             Self::Denied { .. } | Self::Outside { .. } => ErrorKind::Denied,
-            Self::Scheme { .. } | Self::Unreadable { .. } => ErrorKind::InvalidInput,
+            Self::Scheme { .. } | Self::Unreadable { .. } | Self::Emptied { .. } => ErrorKind::InvalidInput,
             Self::Uri { .. } => ErrorKind::InvalidComponent,
             Self::Inputs { kind, .. } | Self::Store { kind, .. } | Self::Cluster(ClusterError { kind, .. }) => *kind,
             Self::OutputBusy { .. } => ErrorKind::OutputConflict,

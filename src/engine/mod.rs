@@ -21,6 +21,7 @@ mod check;
 mod cluster;
 mod culprit;
 mod describe;
+mod earlier;
 mod encode;
 mod error;
 mod explain;
@@ -58,6 +59,7 @@ mod summary;
 mod table;
 mod text;
 mod thrift;
+mod trend;
 mod unique;
 mod upload;
 mod uri;
@@ -119,6 +121,8 @@ pub struct RunRequest {
     pub tags: BTreeMap<String, String>,
     /// Whether to read the published table once more and check it.
     pub checks: bool,
+    /// Whether a table without customers may take the place of one that has some.
+    pub allow_empty: bool,
     /// Rows of the published table that the report shows; fewer where they would take more than 1 MiB as JSON.
     pub preview_rows: usize,
 }
@@ -132,6 +136,7 @@ impl RunRequest {
             partition_key: None,
             tags: BTreeMap::new(),
             checks: false,
+            allow_empty: false,
             preview_rows: 0,
         }
     }

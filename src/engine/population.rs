@@ -1,22 +1,17 @@
 //! Statistics of the population: pinned, recorded by an earlier output, told by footers, or found in a pass of their own.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 
 use datafusion::common::ScalarValue;
 use datafusion::execution::session_state::SessionState;
-use object_store::ObjectStoreExt;
-use parquet::file::metadata::KeyValue;
 
 use super::EngineError;
 use super::cluster::Work;
+use super::earlier::Earlier;
 use super::footer::plain_column;
-use super::parquet_vet::{self, ParquetFault};
 use super::profile::{Profile, number};
 use super::publish::keys;
-use super::store::Stores;
-use super::uri::{Uri, is_uri};
-use super::{query, source, store_error};
+use super::{query, source};
 use crate::component::{Component, ComponentError, PinnedStatistics, Population, check_pinned};
 use crate::plan::bind::{BoundField, BoundInput};
 use crate::plan::input::Window;
@@ -42,17 +37,8 @@ pub async fn pinned(component: &Component, state: &SessionState) -> Result<Pinne
         hint: "name an earlier output of this component, or give the statistics as a mapping".to_owned(),
         source: None,
     };
-    let metadata = match is_uri(&path) {
-        true => in_store(role, &path, state).await?,
-        false => {
-            let file = File::open(source::local(role, &path)?);
-            let file = file.map_err(|error| EngineError::of_io(role, &path, "read", error))?;
-            let footer = parquet_vet::of_file(&file).map_err(|fault| fault.of_input(role, &path))?;
-            footer.and_then(|footer| footer.file_metadata().key_value_metadata().cloned())
-        }
-    };
-    let recorded = metadata.iter().flatten().find(|pair| pair.key == keys::POPULATION);
-    let Some(text) = recorded.and_then(|pair| pair.value.as_ref()) else {
+    let earlier = Earlier::read(role, &path, state).await?;
+    let Some(text) = earlier.as_ref().and_then(|earlier| earlier.fact(keys::POPULATION)) else {
         return Err(unreadable("records no population statistics".to_owned()));
     };
     let values: PinnedStatistics = serde_json::from_str(text)
@@ -63,18 +49,6 @@ pub async fn pinned(component: &Component, state: &SessionState) -> Result<Pinne
         problems.push(component.problem("population", message, hint));
     });
     if problems.is_empty() { Ok(values) } else { Err(ComponentError::new(problems).into()) }
-}
-
-/// What an earlier output in a store says about itself.
-async fn in_store(role: &str, path: &str, state: &SessionState) -> Result<Option<Vec<KeyValue>>, EngineError> {
-    let uri = Uri::parse(role, path)?;
-    let store = Stores::register(role, &uri, state)?;
-    let object = store.head(&uri.path()).await.map_err(|error| store_error::of(role, path, "read", &error))?;
-    let footer = parquet_vet::of_object(&store, &object).await.map_err(|fault| match fault {
-        ParquetFault::Store(error) => store_error::of(role, path, "read", &error),
-        fault => fault.of_input(role, path),
-    })?;
-    Ok(footer.and_then(|footer| footer.file_metadata().key_value_metadata().cloned()))
 }
 
 /// The statistics that are known without reading a row.

@@ -18,7 +18,7 @@ use super::profile::Profile;
 use super::report::{Event, Stage, StageReport};
 use super::source::{Files, Opened, Place, Source, resolve};
 use super::unique::Keys;
-use super::{EngineError, Observer, blame, grouped, no_observer, population, session, unique, version};
+use super::{EngineError, Observer, blame, grouped, no_observer, population, session, trend, unique, version};
 use crate::component::{Component, Format, PinnedStatistics};
 use crate::error::ErrorKind;
 use crate::plan::bind::{BoundField, BoundInput};
@@ -125,6 +125,7 @@ pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionSt
         let source = Source { role: "history", path: &path, format: Format::told_by(&path), key: None };
         match source.open(state).await {
             Ok(opened) => {
+                warnings.extend(trend::compared(component, &opened.objects, as_of, state).await?);
                 read.insert("history".to_owned(), opened.objects);
                 history = Some(opened.table);
             }

@@ -16,6 +16,7 @@ use super::source::{local, plain};
 use super::store::{Claim, Purpose, Stores};
 use super::upload::Upload;
 use super::uri::{Uri, is_uri};
+use crate::regular;
 
 /// Names of the facts in the output's file metadata.
 pub mod keys {
@@ -82,6 +83,10 @@ impl Output {
         if name.is_empty() || target.is_dir() || path.ends_with('/') {
             return Err(failed(io::Error::from(io::ErrorKind::IsADirectory)));
         }
+        // Whatever keeps it from being looked at keeps it from being replaced, and is told then.
+        if let Ok(found) = fs::metadata(&target) {
+            regular::check(&found).map_err(failed)?;
+        }
         fs::create_dir_all(&folder).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => failed(io::Error::from(io::ErrorKind::NotADirectory)),
             _ => failed(error),
@@ -141,12 +146,20 @@ impl Output {
             (Self::Object(..), None) => return Err(failure(&self.path(), io::Error::other("nothing was sent"))),
         };
         let failed = |error| failure(&self.path(), error);
-        file.as_file().sync_all().map_err(failed)?;
+        synced(file.as_file()).map_err(failed)?;
         let bytes = file.as_file().metadata().map_err(failed)?.len();
         file.persist(target).map_err(|error| failed(error.error))?;
         // Without this a power cut could bring the old name back, though never a part of a file.
-        File::open(&folder.path).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        File::open(&folder.path).and_then(|folder| synced(&folder)).map_err(failed)?;
         Ok(bytes)
+    }
+}
+
+/// Waits until a file is on the disk, where its file system knows of such a thing: some answer that they do not.
+fn synced(file: &File) -> io::Result<()> {
+    match file.sync_all() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        outcome => outcome,
     }
 }
 
@@ -193,6 +206,11 @@ impl Drop for Folder {
 /// Locks a file; `None` where another process has it.
 fn lock(path: &Path) -> io::Result<Option<File>> {
     loop {
+        match fs::symlink_metadata(path) {
+            Ok(found) => regular::check(&found)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
         let file = File::options().create(true).truncate(false).write(true).open(path)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -244,6 +262,7 @@ fn failure(path: &str, source: io::Error) -> EngineError {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "check the permissions of its folder",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space on its disk",
         io::ErrorKind::IsADirectory => "name a file, such as customer_health_scores.parquet in that folder",
+        io::ErrorKind::InvalidInput => "name a file that may be replaced, or one that is not there yet",
         io::ErrorKind::NotADirectory => "a part of its path is a file, not a folder",
         io::ErrorKind::NotFound => "its folder does not exist and cannot be made",
         _ => "the earlier output, if there was one, is as it was",

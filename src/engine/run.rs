@@ -8,6 +8,7 @@ use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::session_state::SessionState;
 
 use super::cluster::Work;
+use super::earlier::Earlier;
 use super::fan_out::FannedOut;
 use super::fold::Fold;
 use super::prepare::{Effort, Prepared, Stages};
@@ -16,7 +17,7 @@ use super::query::Running;
 use super::report::{Event, RunReport, Stage};
 use super::table::{self, OutputReport};
 use super::{EngineError, Observer, RunRequest, check, culprit, facts, gather, lineage, session, source, summary};
-use crate::component::{Component, ComponentError, FanOut};
+use crate::component::{Component, ComponentError, FanOut, Population};
 use crate::plan::schema;
 
 /// Scores the customers and publishes the table.
@@ -43,7 +44,9 @@ pub async fn materialize(
     let mut prepared = Prepared::new(component, request.as_of, (state, &work), Effort::Quick, &mut stages).await?;
     refuse_own_files(component, "output", &output, &prepared)?;
     for (table, output) in &besides {
-        refuse_own_files(component, &format!("fan_out.{}", table.name()), output, &prepared)?;
+        let key = format!("fan_out.{}", table.name());
+        refuse_own_files(component, &key, output, &prepared)?;
+        refuse_earlier(component, &key, output)?;
     }
     for warning in &prepared.opening.warnings {
         observer(Event::Warning(warning.clone()));
@@ -73,6 +76,9 @@ pub async fn materialize(
         files.same(role, &work, state).await?;
     }
     stages.log(format!("{} customers scored", fold.customers));
+    if fold.customers == 0 && !request.allow_empty {
+        refuse_to_empty(&output, &prepared, state).await?;
+    }
     stages.begin(Stage::Publish);
     let lineage = lineage::of(component, &prepared.opening.bound, &schema);
     let asset = &component.asset().name;
@@ -116,6 +122,27 @@ pub async fn materialize(
     Ok(report)
 }
 
+/// Refuses to replace a table that has customers by one that has none.
+async fn refuse_to_empty(output: &Output, prepared: &Prepared, state: &SessionState) -> Result<(), EngineError> {
+    let path = output.path();
+    let rows = match Earlier::read("output", &path, state).await {
+        Ok(earlier) => earlier.map_or(0, |earlier| earlier.rows()),
+        // Nothing is there, or nothing that this program wrote.
+        Err(EngineError::NotFound { .. } | EngineError::Unreadable { .. }) => 0,
+        Err(error) => return Err(error),
+    };
+    if rows == 0 {
+        return Ok(());
+    }
+    let lost = prepared.profiles.iter().map(|(name, profile)| {
+        let dropped: Vec<String> =
+            profile.dropped().iter().map(|dropped| format!("{} {}", dropped.rows, dropped.reason)).collect();
+        let why = if dropped.is_empty() { String::new() } else { format!(": {}", dropped.join(", ")) };
+        format!("\n  input `{name}`: {} rows read, {} count{why}", profile.rows(), profile.kept())
+    });
+    Err(EngineError::Emptied { path, rows, lost: lost.collect() })
+}
+
 /// Refuses an output that would take the place of what the run reads, now or when it runs again.
 fn refuse_own_files(component: &Component, key: &str, output: &Output, prepared: &Prepared) -> Result<(), EngineError> {
     let read = prepared.opening.places.iter().find(|(_, place)| place.covers(output));
@@ -133,6 +160,27 @@ fn refuse_own_files(component: &Component, key: &str, output: &Output, prepared:
     let message = format!("the output {} {what}", output.path());
     let hint = Some("give the output a place of its own".to_owned());
     Err(ComponentError::new(vec![component.problem(key, message, hint)]).into())
+}
+
+/// Refuses a table beside the scores that would take the place of earlier ones, which the next run reads.
+fn refuse_earlier(component: &Component, key: &str, output: &Output) -> Result<(), EngineError> {
+    let population = match component.population() {
+        Population::FromOutput(path) => Some(path.as_str()),
+        Population::FromRun | Population::Pinned(_) => None,
+    };
+    for (what, path) in [("history", component.history()), ("population", population)] {
+        let Some(path) = path.map(|path| source::resolve(component.base_dir(), path)) else { continue };
+        let same = match output {
+            Output::File(target, _) => source::plain(path.as_ref()).is_ok_and(|path| path == *target),
+            Output::Object(uri, _) => uri.to_string() == path,
+        };
+        if same {
+            let message = format!("the output {} is what `{what}` reads", output.path());
+            let hint = Some("give the table a place of its own".to_owned());
+            return Err(ComponentError::new(vec![component.problem(key, message, hint)]).into());
+        }
+    }
+    Ok(())
 }
 
 /// What a run works with.

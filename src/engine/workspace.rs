@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::EngineError;
 use super::scratch::file;
+use crate::regular;
 
 /// What names of such folders begin with.
 const PREFIX: &str = "customer-health-work-";
@@ -98,7 +99,7 @@ fn left_over(entry: &DirEntry) -> Option<(PathBuf, Option<File>)> {
         return None;
     }
     let folder = entry.path();
-    match File::open(folder.join(LOCK)) {
+    match regular::open(&folder.join(LOCK)) {
         Ok(lock) => lock.try_lock().is_ok().then_some((folder, Some(lock))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let age = entry.metadata().and_then(|it| it.modified()).ok()?.elapsed().ok()?;

@@ -1072,6 +1072,9 @@ pub struct MaterializeRequest {
     /// Rows of the published table to send back for a look, up to 500; fewer where they would take more than 1 MiB as JSON.
     #[prost(uint32, tag = "12")]
     pub preview_rows: u32,
+    /// Whether a table without customers may take the place of one that has some, which is refused otherwise.
+    #[prost(bool, tag = "13")]
+    pub allow_empty: bool,
 }
 /// One event of a run.
 #[derive(serde::Serialize)]
@@ -1193,6 +1196,9 @@ pub struct MaterializeSyncRequest {
     /// Rows of the published table to send back for a look, up to 500; fewer where they would take more than 1 MiB as JSON.
     #[prost(uint32, tag = "12")]
     pub preview_rows: u32,
+    /// See MaterializeRequest.
+    #[prost(bool, tag = "13")]
+    pub allow_empty: bool,
 }
 /// What a run made, in short.
 #[derive(serde::Serialize)]

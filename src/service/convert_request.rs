@@ -126,6 +126,7 @@ pub fn request(request: proto::MaterializeRequest) -> Result<(Recipe, RunRequest
         partition_key: given(request.partition_key),
         tags: request.tags,
         checks: request.run_checks,
+        allow_empty: request.allow_empty,
         preview_rows: request.preview_rows as usize,
         ..RunRequest::new()
     };
@@ -177,6 +178,7 @@ impl From<proto::MaterializeSyncRequest> for proto::MaterializeRequest {
             outputs: request.outputs,
             run_checks: request.run_checks,
             preview_rows: request.preview_rows,
+            allow_empty: request.allow_empty,
         }
     }
 }

@@ -102,6 +102,7 @@ impl Handler {
         }
         let engine = self.engine().with_root(upload.folder()).map_err(|error| of_engine(&error))?;
         let component = engine.component(&recipe).await.map_err(|error| of_engine(&error))?;
+        let component = if published { component } else { component.without_fan_out() };
         let job = Job { component, run, asked, engine, upload: Some(Arc::new(upload)), published };
         self.runs.start(job, observer).map_err(|error| of_run(&error))
     }
@@ -149,7 +150,10 @@ impl Handler {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 Ok(convert_answer::unchecked(&component, error.to_string()))
             }
-            Err(error) if !error.problems().is_empty() => Ok(convert_answer::invalid(error.problems())),
+            // A file that cannot be read is no fault of the component.
+            Err(error) if error.kind() == ErrorKind::InvalidComponent && !error.problems().is_empty() => {
+                Ok(convert_answer::invalid(error.problems()))
+            }
             Err(error) => Err(of_engine(&error)),
         }
     }

@@ -75,7 +75,8 @@ fn checks_that_do_not_pass_have_an_exit_code_of_their_own() {
     assert!(stdout.contains("neutral_share"), "{stdout}");
 
     folder.parquet("c.parquet", &batch([("customer_id", texts(Vec::<&str>::new()))]));
-    assert_eq!(run(&[]).0, Some(0), "nobody asked for checks");
+    assert_eq!(run(&[]).0, Some(4), "nobody takes the place of somebody");
+    assert_eq!(run(&["--allow-empty"]).0, Some(0), "nobody asked for checks");
     fs::remove_file(folder.path("o.parquet")).unwrap();
     let (code, stdout, stderr) = run(&["--checks", "--format", "json"]);
     assert_eq!(code, Some(i32::from(exit::CHECKS_FAILED)), "{stderr}");

@@ -76,7 +76,8 @@ fn empty_files_are_inputs_without_rows() {
     assert_eq!(scores.input(InputName::Usage).rows_read, 0);
     assert_close(scores.of("a", "product_usage"), 50.0, "neutral");
 
-    let scores = folder.score("inputs: {customer: none.parquet}");
+    let run = Run { output: Some("nobody.parquet"), ..Run::default() };
+    let scores = folder.run("inputs: {customer: none.parquet}", run);
     assert_eq!(scores.table.num_rows(), 0);
     assert_eq!(scores.report.customers, 0);
     assert_eq!(scores.report.scores, None);

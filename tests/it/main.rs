@@ -35,6 +35,7 @@ mod properties;
 mod proto;
 mod ravenstack;
 mod readme;
+mod replaced;
 mod roots;
 mod run_ids;
 mod runs;

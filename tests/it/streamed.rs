@@ -152,6 +152,13 @@ async fn streamed_inputs_score_like_files_and_the_table_comes_back_as_asked() {
     let (result, table) = send(&mut client, start(&folder, &BOTH, Delivery::Stream), pieces.clone()).await.unwrap();
     assert_eq!(scores(&received(&table)), expected);
     assert!(!folder.path("out.parquet").exists(), "it was to be sent back only");
+    let mut beside = start(&folder, &BOTH, Delivery::Stream);
+    let asked = beside.request.as_mut().unwrap();
+    asked.component = source(&format!("{STREAMED}fan_out: {{churn_risk: risk.parquet}}\n"), &folder.path(""));
+    let (beside, _) = send(&mut client, beside, pieces.clone()).await.unwrap();
+    assert!(!folder.path("risk.parquet").exists(), "published nowhere");
+    let warnings = &beside.report.as_ref().unwrap().warnings;
+    assert!(warnings.iter().any(|warning| warning.contains("fan_out (churn_risk) is left out")), "{warnings:?}");
     let output = &result.outputs[0];
     assert_eq!((output.path.as_str(), output.uri.as_str(), output.rows), ("", "", 3_000));
 

@@ -126,7 +126,7 @@ async fn checks_come_with_the_run_that_asks_for_them() {
     let empty = batch([("customer_id", texts(Vec::<&str>::new())), ("colour", texts(Vec::<&str>::new()))]);
     folder.parquet("c.parquet", &empty);
     let text = PLAIN.to_owned() + "engagement_weight: 0.9\n";
-    let request = MaterializeRequest { component: source(&text, &folder.path("")), ..request };
+    let request = MaterializeRequest { component: source(&text, &folder.path("")), allow_empty: true, ..request };
     let report = run(&mut client, request).await.report.unwrap();
     let failed: Vec<&str> =
         report.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
@@ -239,7 +239,8 @@ async fn a_partition_is_put_on_record_and_narrows_what_is_read() {
 async fn the_trend_may_read_another_runs_scores() {
     let (running, folder) = (Running::start().await, folder());
     let mut client = running.client().await;
-    let monday = MaterializeRequest { output: "monday.parquet".to_owned(), ..asking(PLAIN, &folder) };
+    let mut monday = MaterializeRequest { output: "monday.parquet".to_owned(), ..asking(PLAIN, &folder) };
+    monday.as_of.as_mut().unwrap().seconds -= 60;
     run(&mut client, monday).await;
     let mut monday = health(&read_parquet(&folder.path("monday.parquet")));
     let tuesday = MaterializeRequest {
@@ -273,7 +274,7 @@ async fn a_preview_is_bounded_in_rows_and_in_bytes() {
             "c.parquet",
             &batch([("customer_id", texts(ids.iter().map(String::as_str))), ("login_frequency", ints(logins))]),
         );
-        let request = MaterializeRequest { preview_rows: 500, ..asking(PLAIN, &folder) };
+        let request = MaterializeRequest { preview_rows: 500, allow_empty: true, ..asking(PLAIN, &folder) };
         let text = run(&mut client, request).await.report.unwrap().preview_json;
         let rows: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
         assert!(rows.iter().all(|row| row["health_score"].is_number()));

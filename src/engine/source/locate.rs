@@ -1,7 +1,7 @@
 //! From a path, folder, pattern or URI to where its files are.
 
 use std::io::ErrorKind::NotFound;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use datafusion::common::TableReference;
 use datafusion::datasource::listing::ListingTableUrl;
@@ -17,6 +17,7 @@ use crate::component::nearest;
 use crate::engine::store::Stores;
 use crate::engine::uri::{Protocol, Uri};
 use crate::engine::{external, store_error};
+use crate::regular;
 
 /// What to look at where a store has nothing.
 const MISSING_OBJECT: &str = "check the bucket and the key; upper and lower case differ";
@@ -62,7 +63,7 @@ impl Source<'_> {
         let (url, pattern) = match std::fs::metadata(&path) {
             Ok(found) if found.is_dir() => (Url::from_directory_path(&path), None),
             // Opened once here, so that a file that may not be read is told as such.
-            Ok(_) => match std::fs::File::open(&path) {
+            Ok(_) => match regular::open(&path) {
                 Ok(_) => (Url::from_file_path(&path), None),
                 Err(error) => return Err(EngineError::of_io(self.role, self.path, "read", error)),
             },
@@ -137,15 +138,20 @@ fn wild(path: &Path) -> Option<(&Path, String)> {
 /// # Errors
 /// Where there is no working directory.
 pub fn plain(path: &Path) -> std::io::Result<PathBuf> {
-    let path = std::path::absolute(path)?;
-    let mut rest = Vec::new();
-    for folder in path.ancestors() {
-        if let Ok(found) = folder.canonicalize() {
-            return Ok(rest.iter().rev().fold(found, |path, part| path.join(part)));
+    let mut found = PathBuf::new();
+    for part in std::path::absolute(path)?.components() {
+        match part {
+            // Behind links that were followed, and behind folders that are not there yet.
+            Component::ParentDir => drop(found.pop()),
+            part => {
+                found.push(part);
+                if let Ok(real) = found.canonicalize() {
+                    found = real;
+                }
+            }
         }
-        rest.extend(folder.file_name());
     }
-    Ok(path)
+    Ok(found)
 }
 
 /// A hint at what is there instead.

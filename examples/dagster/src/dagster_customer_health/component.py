@@ -175,6 +175,9 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
     asset_checks: bool = Field(default=True, description="Whether the service checks the table, as asset checks.")
     include_preview_metadata: bool = Field(default=False, description="Whether to show the first rows.")
     preview_rows: int = Field(default=25, description="How many of them.")
+    allow_empty: bool = Field(
+        default=False, description="Whether a table without customers may take the place of one that has some."
+    )
     freshness_max_lag_minutes: int | None = Field(default=None, description="Older than this is stale.")
     freshness_cron: str | None = Field(default=None, description="When the asset has to be there, such as '0 9 * * *'.")
     retry_policy_max_retries: int | None = Field(default=None, description="How often to try again.")
@@ -397,6 +400,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
             },
             run_checks=self.asset_checks and not self.streams_back,
             preview_rows=self.preview_rows if self.include_preview_metadata else 0,
+            allow_empty=self.allow_empty,
         )
         if tables:
             request.run_id += f"/{context.retry_number}"[: 200 - len(request.run_id.encode())]

@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class MaterializeRequest(_message.Message):
-    __slots__ = ("component", "inputs", "output", "as_of", "run_id", "partition_key", "tags", "history", "analysis_period_days", "outputs", "run_checks", "preview_rows")
+    __slots__ = ("component", "inputs", "output", "as_of", "run_id", "partition_key", "tags", "history", "analysis_period_days", "outputs", "run_checks", "preview_rows", "allow_empty")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -29,6 +29,7 @@ class MaterializeRequest(_message.Message):
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     RUN_CHECKS_FIELD_NUMBER: _ClassVar[int]
     PREVIEW_ROWS_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_EMPTY_FIELD_NUMBER: _ClassVar[int]
     component: _component_pb2.ComponentSource
     inputs: _containers.RepeatedCompositeFieldContainer[_component_pb2.InputOverride]
     output: str
@@ -41,7 +42,8 @@ class MaterializeRequest(_message.Message):
     outputs: _containers.RepeatedCompositeFieldContainer[_component_pb2.OutputOverride]
     run_checks: bool
     preview_rows: int
-    def __init__(self, component: _Optional[_Union[_component_pb2.ComponentSource, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[_component_pb2.InputOverride, _Mapping]]] = ..., output: _Optional[str] = ..., as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., run_id: _Optional[str] = ..., partition_key: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., history: _Optional[str] = ..., analysis_period_days: _Optional[int] = ..., outputs: _Optional[_Iterable[_Union[_component_pb2.OutputOverride, _Mapping]]] = ..., run_checks: bool = ..., preview_rows: _Optional[int] = ...) -> None: ...
+    allow_empty: bool
+    def __init__(self, component: _Optional[_Union[_component_pb2.ComponentSource, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[_component_pb2.InputOverride, _Mapping]]] = ..., output: _Optional[str] = ..., as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., run_id: _Optional[str] = ..., partition_key: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., history: _Optional[str] = ..., analysis_period_days: _Optional[int] = ..., outputs: _Optional[_Iterable[_Union[_component_pb2.OutputOverride, _Mapping]]] = ..., run_checks: bool = ..., preview_rows: _Optional[int] = ..., allow_empty: bool = ...) -> None: ...
 
 class MaterializeResponse(_message.Message):
     __slots__ = ("progress", "warning", "result", "log")
@@ -88,7 +90,7 @@ class LogLine(_message.Message):
     def __init__(self, time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class MaterializeSyncRequest(_message.Message):
-    __slots__ = ("component", "inputs", "output", "as_of", "run_id", "partition_key", "tags", "history", "analysis_period_days", "outputs", "run_checks", "preview_rows")
+    __slots__ = ("component", "inputs", "output", "as_of", "run_id", "partition_key", "tags", "history", "analysis_period_days", "outputs", "run_checks", "preview_rows", "allow_empty")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -108,6 +110,7 @@ class MaterializeSyncRequest(_message.Message):
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     RUN_CHECKS_FIELD_NUMBER: _ClassVar[int]
     PREVIEW_ROWS_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_EMPTY_FIELD_NUMBER: _ClassVar[int]
     component: _component_pb2.ComponentSource
     inputs: _containers.RepeatedCompositeFieldContainer[_component_pb2.InputOverride]
     output: str
@@ -120,7 +123,8 @@ class MaterializeSyncRequest(_message.Message):
     outputs: _containers.RepeatedCompositeFieldContainer[_component_pb2.OutputOverride]
     run_checks: bool
     preview_rows: int
-    def __init__(self, component: _Optional[_Union[_component_pb2.ComponentSource, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[_component_pb2.InputOverride, _Mapping]]] = ..., output: _Optional[str] = ..., as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., run_id: _Optional[str] = ..., partition_key: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., history: _Optional[str] = ..., analysis_period_days: _Optional[int] = ..., outputs: _Optional[_Iterable[_Union[_component_pb2.OutputOverride, _Mapping]]] = ..., run_checks: bool = ..., preview_rows: _Optional[int] = ...) -> None: ...
+    allow_empty: bool
+    def __init__(self, component: _Optional[_Union[_component_pb2.ComponentSource, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[_component_pb2.InputOverride, _Mapping]]] = ..., output: _Optional[str] = ..., as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., run_id: _Optional[str] = ..., partition_key: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., history: _Optional[str] = ..., analysis_period_days: _Optional[int] = ..., outputs: _Optional[_Iterable[_Union[_component_pb2.OutputOverride, _Mapping]]] = ..., run_checks: bool = ..., preview_rows: _Optional[int] = ..., allow_empty: bool = ...) -> None: ...
 
 class MaterializeSyncResponse(_message.Message):
     __slots__ = ("run_id", "asset_name", "scorecard_name", "scorecard_hash", "as_of", "calculated_at", "output_path", "rows", "bytes", "customers", "mean_score", "median_score", "categories", "churn_risks", "expansion_opportunities", "warnings", "partition_key", "data_version", "config_hash", "checks", "outputs")
