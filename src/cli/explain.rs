@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::args::{self, ComponentArgs, LimitArgs};
 use super::exit::{self, Failure};
@@ -62,8 +62,11 @@ pub fn run(args: &ExplainArgs) -> Result<(), Failure> {
 
 fn text(explanation: &Explanation) -> String {
     let mut text = format!(
-        "{}: health score {:.2}, {}\n",
-        explanation.customer_id, explanation.health_score, explanation.risk_category
+        "{}: health score {:.2}, {}, as of {}\n",
+        explanation.customer_id,
+        explanation.health_score,
+        explanation.risk_category,
+        explanation.as_of.to_rfc3339_opts(SecondsFormat::AutoSi, true)
     );
     let yes = |flag| if flag { "yes" } else { "no" };
     let _ = writeln!(text, "  churn risk: {}", yes(explanation.is_churn_risk));
@@ -156,6 +159,7 @@ mod tests {
             indicators: vec![],
         };
         let explanation = Explanation {
+            as_of: DateTime::from_timestamp(1_751_328_000, 0).unwrap(),
             customer_id: "C-1".into(),
             health_score: 40.0,
             unclipped: 33.75,
@@ -182,7 +186,7 @@ mod tests {
             ],
         };
         insta::assert_snapshot!(text(&explanation), @r"
-        C-1: health score 40.00, high_risk
+        C-1: health score 40.00, high_risk, as of 2025-07-01T00:00:00Z
           churn risk: yes
           expansion opportunity: no
           backed by data: 50.0 % of the weight

@@ -1,6 +1,6 @@
 //! What goes to stderr as a log, in which form, and what goes to a collector of spans.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{self, IsTerminal, Stderr, Write, stderr};
 
 use clap::ValueEnum;
 use tracing::Level;
@@ -68,7 +68,7 @@ impl LogArgs {
             .filter_map(|(room, level)| format!("customer_health::{room}={level}").parse::<Directive>().ok())
             .fold(filter, EnvFilter::add_directive);
         let lines = match self.log_format {
-            Form::Human => fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal()).boxed(),
+            Form::Human => fmt::layer().with_writer(one_line).with_ansi(stderr().is_terminal()).boxed(),
             Form::Json => {
                 fmt::layer().with_writer(stderr).fmt_fields(JsonFields::new()).event_format(JsonLines).boxed()
             }
@@ -83,12 +83,44 @@ impl LogArgs {
     }
 }
 
-/// Logs of the other commands: warnings and worse, or what `RUST_LOG` says.
+/// Writes events to stderr, a line each, whatever line ends are in what callers and files are called.
+struct OneLine(Stderr);
+
+fn one_line() -> OneLine {
+    OneLine(stderr())
+}
+
+impl Write for OneLine {
+    /// An event comes in one piece.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let (text, end) = event.strip_suffix(b"\n").map_or((event, &b""[..]), |text| (text, b"\n"));
+        let mut line = Vec::with_capacity(event.len());
+        for byte in text {
+            match byte {
+                b'\n' => line.extend(b"\\n"),
+                b'\r' => line.extend(b"\\r"),
+                byte => line.push(*byte),
+            }
+        }
+        line.extend(end);
+        self.0.write_all(&line).map(|()| event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Logs of the other commands: what `RUST_LOG` asks for, and nothing where it is not set, for they tell people what there is to
+/// tell in words of their own.
 pub fn start() {
+    if std::env::var_os(FILTER).is_none_or(|directives| directives.is_empty()) {
+        return;
+    }
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(stderr)
+        .with_writer(one_line)
         .with_ansi(stderr().is_terminal())
         .try_init();
 }

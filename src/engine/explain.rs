@@ -72,6 +72,7 @@ impl Customer<'_> {
             card.components.iter().filter(|c| self.number(&names::raw(c)).is_some()).map(|c| c.weight.abs()).sum();
         Explanation {
             customer_id: text(names::CUSTOMER_ID),
+            as_of: self.prepared.as_of,
             health_score: self.number("health_score").unwrap_or(f64::NAN),
             unclipped: self.number(names::UNCLIPPED).unwrap_or(f64::NAN),
             given_out: (card.min_health_score, card.max_health_score),

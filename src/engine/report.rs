@@ -244,6 +244,8 @@ pub enum Event {
 pub struct Explanation {
     /// The customer.
     pub customer_id: String,
+    /// End of the analysis period that the score is of.
+    pub as_of: DateTime<Utc>,
     /// Score as in the table.
     pub health_score: f64,
     /// Score before it was clipped to the range given out.

@@ -941,6 +941,10 @@ pub struct ExplainCustomerResponse {
     /// Components, in scorecard order.
     #[prost(message, repeated, tag = "10")]
     pub components: ::prost::alloc::vec::Vec<ComponentExplanation>,
+    /// End of the analysis period that the score is of.
+    #[prost(message, optional, tag = "11")]
+    #[serde(serialize_with = "super::json::timestamp")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// One component of one customer.
 #[derive(serde::Serialize)]

@@ -1,6 +1,6 @@
 //! From domain to wire: answers about a component, a scorecard or a customer; pure.
 
-use super::convert::{asset, column, input, origin, output};
+use super::convert::{asset, column, input, origin, output, timestamp};
 use crate::component::spec::ScorecardSpec;
 use crate::component::{Component, Problem};
 use crate::engine::{self, Description, Explanation};
@@ -128,6 +128,7 @@ pub fn explanation(explanation: Explanation) -> proto::ExplainCustomerResponse {
         is_churn_risk: explanation.is_churn_risk,
         is_expansion_opportunity: explanation.is_expansion_opportunity,
         data_coverage: explanation.data_coverage,
+        as_of: Some(timestamp(explanation.as_of)),
         components: explanation.components.into_iter().map(component_explanation).collect(),
     }
 }

@@ -16,6 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::net::TcpListener;
 
+use super::connections::Brief;
 use crate::engine::Stage;
 use crate::error::ErrorKind;
 
@@ -177,7 +178,7 @@ pub async fn serve_metrics(listener: TcpListener, metrics: Metrics) -> std::io::
         let text = metrics.text();
         async move { ([(CONTENT_TYPE, OPEN_METRICS)], text) }
     };
-    axum::serve(listener, Router::new().route("/metrics", get(answer))).await
+    axum::serve(Brief::new(listener), Router::new().route("/metrics", get(answer))).await
 }
 
 #[cfg(test)]

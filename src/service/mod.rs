@@ -21,6 +21,7 @@ mod server;
 mod status;
 mod stream;
 mod telemetry;
+mod timed;
 mod tls;
 mod token;
 mod upload;

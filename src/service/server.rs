@@ -1,10 +1,12 @@
 //! Serves calls on a listener until told to stop, then lets running calls finish.
 
 use std::future::Future;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::future::Either;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -21,6 +23,7 @@ use super::guarded::Guarded;
 use super::handler::Handler;
 use super::metrics::{Metrics, Reading};
 use super::runs::Runs;
+use super::timed::Timed;
 use super::tls::Tls;
 use super::token::Tokens;
 use super::upload::Room;
@@ -158,10 +161,15 @@ pub async fn run(
         .add_service(Guarded::new(reflection, tokens.clone()))
         .add_service(Guarded::new(old_reflection, tokens.clone()))
         .add_service(Guarded::new(service, tokens));
-    let accepted = accepted(listener, connections);
+    let (accepted, patience) = (accepted(listener, connections), connections.keepalive_timeout);
     let serving = match config.tls {
-        Some(tls) => Either::Left(router.serve_with_incoming_shutdown(encrypted(accepted, tls, connections), signal)),
-        None => Either::Right(router.serve_with_incoming_shutdown(accepted, signal)),
+        Some(tls) => {
+            let encrypted = encrypted(accepted, tls, connections).map(move |connection| in_time(connection, patience));
+            Either::Left(router.serve_with_incoming_shutdown(encrypted, signal))
+        }
+        None => Either::Right(
+            router.serve_with_incoming_shutdown(accepted.map(move |connection| in_time(connection, patience)), signal),
+        ),
     };
     let mut serving = std::pin::pin!(serving);
     let grace_is_over = async {
@@ -177,6 +185,10 @@ pub async fn run(
         Ok(outcome) => Ok(outcome?),
         Err(_) => Ok(()),
     }
+}
+
+fn in_time<C>(connection: io::Result<C>, patience: Duration) -> io::Result<Timed<C>> {
+    connection.map(|connection| Timed::beginning(connection, patience))
 }
 
 /// Lets the numbers be looked up as long as the server is there.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::fs::File;
@@ -24,6 +24,9 @@ use crate::scorecard::InputName;
 
 /// How long a caller may be silent in mid-upload.
 const SILENCE: Duration = Duration::from_secs(60);
+
+/// Bytes a second that a caller sends at least, taken over all the time that was spent waiting for it.
+const PACE: u64 = 1024;
 
 /// Why an upload was refused.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +67,9 @@ pub enum UploadError {
     /// The caller fell silent.
     #[error("nothing came for {} seconds in mid-upload\nhint: send chunks as they are made, and the whole again", SILENCE.as_secs())]
     Silent,
+    /// The caller sends next to nothing.
+    #[error("less than {PACE} bytes a second came\nhint: make the tables first, and send them when they are whole")]
+    Slow,
     /// More bytes than uploads may take.
     #[error(
         "the upload is too large: the uploads of all calls together may take {limit} bytes\n\
@@ -94,7 +100,7 @@ impl UploadError {
             },
             Self::TooLarge { .. } => ErrorKind::ResourceExhausted,
             Self::Engine(error) => error.kind(),
-            Self::Silent | Self::Broken(_) => ErrorKind::Cancelled,
+            Self::Silent | Self::Slow | Self::Broken(_) => ErrorKind::Cancelled,
             Self::NoStart
             | Self::SecondStart
             | Self::NoPart
@@ -194,11 +200,12 @@ impl Upload {
         room: &Arc<Room>,
         engine: &Engine,
     ) -> Result<(StreamStart, Self), UploadError> {
-        let Some(Part::Start(start)) = next(&mut parts).await?.and_then(|message| message.part) else {
+        let mut pace = Pace::default();
+        let Some(Part::Start(start)) = next(&mut parts, &mut pace).await?.and_then(|message| message.part) else {
             return Err(UploadError::NoStart);
         };
         let mut upload = Self::new(&start, room, engine)?;
-        while let Some(message) = next(&mut parts).await? {
+        while let Some(message) = next(&mut parts, &mut pace).await? {
             match message.part.ok_or(UploadError::NoPart)? {
                 Part::Start(_) => return Err(UploadError::SecondStart),
                 Part::Chunk(chunk) => upload.add(chunk, engine).await?,
@@ -292,9 +299,46 @@ impl Upload {
     }
 }
 
+/// How fast a caller has sent so far; the time that the own disk takes is not its.
+#[derive(Debug, Default)]
+struct Pace {
+    bytes: u64,
+    waited: Duration,
+}
+
+impl Pace {
+    /// How much longer may be waited for the next message.
+    fn left(&self) -> Duration {
+        (SILENCE + Duration::from_secs(self.bytes / PACE)).saturating_sub(self.waited)
+    }
+}
+
 async fn next(
     parts: &mut (impl Stream<Item = Result<MaterializeStreamRequest, Status>> + Unpin),
+    pace: &mut Pace,
 ) -> Result<Option<MaterializeStreamRequest>, UploadError> {
-    let part = timeout(SILENCE, parts.next()).await.map_err(|_| UploadError::Silent)?;
-    part.transpose().map_err(|status| UploadError::Broken(Box::new(status)))
+    let (left, since) = (pace.left(), Instant::now());
+    let part = timeout(left.min(SILENCE), parts.next()).await;
+    pace.waited += since.elapsed();
+    let part = part.map_err(|_| if left < SILENCE { UploadError::Slow } else { UploadError::Silent })?;
+    let part = part.transpose().map_err(|status| UploadError::Broken(Box::new(status)))?;
+    if let Some(Part::Chunk(chunk)) = part.as_ref().and_then(|message| message.part.as_ref()) {
+        pace.bytes += chunk.data.len() as u64;
+    }
+    Ok(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_sends_enough_may_take_all_the_time_and_who_does_not_may_not() {
+        let left = |bytes, waited| Pace { bytes, waited: Duration::from_secs(waited) }.left();
+        assert_eq!(left(0, 0), SILENCE);
+        // A byte every 40 seconds.
+        assert_eq!(left(2, 80), Duration::ZERO);
+        assert_eq!(left(PACE * 1_000, 1_000), SILENCE);
+        assert!(left(PACE * 10_000, 1_000) > SILENCE);
+    }
 }

@@ -24,6 +24,7 @@ mod guesses;
 mod inputs;
 mod limits;
 mod load;
+mod lockout;
 mod named;
 mod observe;
 mod one_row_each;

@@ -177,7 +177,7 @@ class ExplainCustomerRequest(_message.Message):
     def __init__(self, component: _Optional[_Union[_component_pb2.ComponentSource, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[_component_pb2.InputOverride, _Mapping]]] = ..., customer_id: _Optional[str] = ..., as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., history: _Optional[str] = ...) -> None: ...
 
 class ExplainCustomerResponse(_message.Message):
-    __slots__ = ("customer_id", "health_score", "unclipped", "min_health_score", "max_health_score", "risk_category", "is_churn_risk", "is_expansion_opportunity", "data_coverage", "components")
+    __slots__ = ("customer_id", "health_score", "unclipped", "min_health_score", "max_health_score", "risk_category", "is_churn_risk", "is_expansion_opportunity", "data_coverage", "components", "as_of")
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
     HEALTH_SCORE_FIELD_NUMBER: _ClassVar[int]
     UNCLIPPED_FIELD_NUMBER: _ClassVar[int]
@@ -188,6 +188,7 @@ class ExplainCustomerResponse(_message.Message):
     IS_EXPANSION_OPPORTUNITY_FIELD_NUMBER: _ClassVar[int]
     DATA_COVERAGE_FIELD_NUMBER: _ClassVar[int]
     COMPONENTS_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_FIELD_NUMBER: _ClassVar[int]
     customer_id: str
     health_score: float
     unclipped: float
@@ -198,7 +199,8 @@ class ExplainCustomerResponse(_message.Message):
     is_expansion_opportunity: bool
     data_coverage: float
     components: _containers.RepeatedCompositeFieldContainer[ComponentExplanation]
-    def __init__(self, customer_id: _Optional[str] = ..., health_score: _Optional[float] = ..., unclipped: _Optional[float] = ..., min_health_score: _Optional[float] = ..., max_health_score: _Optional[float] = ..., risk_category: _Optional[str] = ..., is_churn_risk: bool = ..., is_expansion_opportunity: bool = ..., data_coverage: _Optional[float] = ..., components: _Optional[_Iterable[_Union[ComponentExplanation, _Mapping]]] = ...) -> None: ...
+    as_of: _timestamp_pb2.Timestamp
+    def __init__(self, customer_id: _Optional[str] = ..., health_score: _Optional[float] = ..., unclipped: _Optional[float] = ..., min_health_score: _Optional[float] = ..., max_health_score: _Optional[float] = ..., risk_category: _Optional[str] = ..., is_churn_risk: bool = ..., is_expansion_opportunity: bool = ..., data_coverage: _Optional[float] = ..., components: _Optional[_Iterable[_Union[ComponentExplanation, _Mapping]]] = ..., as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ComponentExplanation(_message.Message):
     __slots__ = ("name", "score", "counted_as", "uncapped", "share", "contribution", "caps_hit", "indicators")
