@@ -17,7 +17,7 @@ use super::status::{kind, late, of_catalog, of_engine, of_request, of_run, of_up
 use super::stream::{Reply, WAITING_EVENTS, deadline, deliver, observer, passed};
 use super::upload::{Room, Upload};
 use super::{convert_answer, convert_report, convert_request};
-use crate::component::Recipe;
+use crate::component::{Component, Recipe};
 use crate::engine::{Engine, Observer, no_observer};
 use crate::error::ErrorKind;
 use crate::proto::customer_health_service_server::CustomerHealthService;
@@ -49,6 +49,18 @@ impl Handler {
         self.runs.engine()
     }
 
+    /// Does the engine's work on the engine's threads.
+    async fn at_work<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        self.runs.workers().run(work.instrument(Span::current())).await
+    }
+
+    /// Reads a component.
+    async fn component(&self, engine: &Engine, recipe: Recipe) -> Result<Component, Status> {
+        let engine = engine.clone();
+        let read = self.at_work(async move { engine.component(&recipe).await }).await;
+        read.map_err(|error| of_engine(&error))
+    }
+
     /// The component's text, where the request names one of the server's own.
     fn resolve(&self, component: Option<ComponentSource>) -> Result<Option<ComponentSource>, Status> {
         component.map(|source| self.catalog.resolve(source)).transpose().map_err(|error| of_catalog(&error))
@@ -76,7 +88,7 @@ impl Handler {
             return Ok(work);
         }
         let engine = self.engine().clone();
-        let component = engine.component(&recipe).await.map_err(|error| of_engine(&error))?;
+        let component = self.component(&engine, recipe).await?;
         let job = Job { component, run, asked, engine, upload: None, published: true };
         self.runs.start(job, observer).map_err(|error| of_run(&error))
     }
@@ -101,7 +113,7 @@ impl Handler {
             recipe.overrides.output = Some(upload.folder().join(UNPUBLISHED).display().to_string());
         }
         let engine = self.engine().with_root(upload.folder()).map_err(|error| of_engine(&error))?;
-        let component = engine.component(&recipe).await.map_err(|error| of_engine(&error))?;
+        let component = self.component(&engine, recipe).await?;
         let component = if published { component } else { component.without_fan_out() };
         let job = Job { component, run, asked, engine, upload: Some(Arc::new(upload)), published };
         self.runs.start(job, observer).map_err(|error| of_run(&error))
@@ -128,7 +140,8 @@ impl Handler {
                 }
                 None => (finished.report.output.path.clone(), self.engine().clone()),
             };
-            match delivery::send(&path, &engine, sender).await {
+            let sender = sender.clone();
+            match self.at_work(async move { delivery::send(&path, &engine, &sender).await }).await {
                 Ok(()) => {}
                 Err(DeliveryError::Gone) => return Ok(None),
                 Err(DeliveryError::Engine(error)) => return Err(of_engine(&error)),
@@ -138,24 +151,30 @@ impl Handler {
     }
 
     /// What is wrong with a component and its inputs, or that nothing is.
-    async fn validate(&self, recipe: &Recipe) -> Result<ValidateComponentResponse, Status> {
-        let component = match self.engine().component(recipe).await {
-            Ok(component) => component,
-            Err(error) if !error.problems().is_empty() => return Ok(convert_answer::invalid(error.problems())),
-            Err(error) => return Err(of_engine(&error)),
-        };
-        match self.engine().describe(&component).await {
-            Ok(description) => Ok(convert_answer::valid(&component, description)),
-            // Inputs may come into being between now and the run.
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                Ok(convert_answer::unchecked(&component, error.to_string()))
-            }
-            // A file that cannot be read is no fault of the component.
-            Err(error) if error.kind() == ErrorKind::InvalidComponent && !error.problems().is_empty() => {
-                Ok(convert_answer::invalid(error.problems()))
-            }
-            Err(error) => Err(of_engine(&error)),
+    async fn validate(&self, recipe: Recipe) -> Result<ValidateComponentResponse, Status> {
+        let engine = self.engine().clone();
+        self.at_work(async move { validate(&engine, &recipe).await }).await
+    }
+}
+
+/// What is wrong with a component and its inputs, or that nothing is.
+async fn validate(engine: &Engine, recipe: &Recipe) -> Result<ValidateComponentResponse, Status> {
+    let component = match engine.component(recipe).await {
+        Ok(component) => component,
+        Err(error) if !error.problems().is_empty() => return Ok(convert_answer::invalid(error.problems())),
+        Err(error) => return Err(of_engine(&error)),
+    };
+    match engine.describe(&component).await {
+        Ok(description) => Ok(convert_answer::valid(&component, description)),
+        // Inputs may come into being between now and the run.
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Ok(convert_answer::unchecked(&component, error.to_string()))
         }
+        // A file that cannot be read is no fault of the component.
+        Err(error) if error.kind() == ErrorKind::InvalidComponent && !error.problems().is_empty() => {
+            Ok(convert_answer::invalid(error.problems()))
+        }
+        Err(error) => Err(of_engine(&error)),
     }
 }
 
@@ -214,7 +233,7 @@ impl CustomerHealthService for Handler {
         let ValidateComponentRequest { component, inputs, history } = request.into_inner();
         let recipe = convert_request::recipe(self.resolve(component)?, inputs, history);
         let recipe = recipe.map_err(|error| of_request(&error))?;
-        Ok(Response::new(guarded(self.validate(&recipe)).await?))
+        Ok(Response::new(guarded(self.validate(recipe)).await?))
     }
 
     async fn describe_component(
@@ -224,11 +243,12 @@ impl CustomerHealthService for Handler {
         let DescribeComponentRequest { component, inputs, history } = request.into_inner();
         let recipe = convert_request::recipe(self.resolve(component)?, inputs, history);
         let recipe = recipe.map_err(|error| of_request(&error))?;
-        let described = async {
-            let component = self.engine().component(&recipe).await?;
-            let description = self.engine().describe(&component).await?;
+        let engine = self.engine().clone();
+        let described = self.at_work(async move {
+            let component = engine.component(&recipe).await?;
+            let description = engine.describe(&component).await?;
             Ok(convert_answer::description(&component, description))
-        };
+        });
         Ok(Response::new(guarded(described.map_err(|error| of_engine(&error))).await?))
     }
 
@@ -239,12 +259,13 @@ impl CustomerHealthService for Handler {
         let mut request = request.into_inner();
         request.component = self.resolve(request.component)?;
         let (recipe, run, customer) = convert_request::explain(request).map_err(|error| of_request(&error))?;
-        let explained = async {
-            let component = self.engine().component(&recipe).await?;
-            let admission = self.runs.admission();
+        let runs = self.runs.clone();
+        let explained = self.at_work(async move {
+            let component = runs.engine().component(&recipe).await?;
+            let admission = runs.admission();
             let _turn = admission.turn(admission.enter()?, None).await;
-            Ok(self.engine().explain(&component, &run, &customer).await?)
-        };
+            Ok(runs.engine().explain(&component, &run, &customer).await?)
+        });
         let explanation = guarded(explained.map_err(|error: RunError| of_run(&error))).await?;
         Ok(Response::new(convert_answer::explanation(explanation)))
     }

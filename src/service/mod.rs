@@ -26,6 +26,7 @@ mod tls;
 mod token;
 mod upload;
 mod watch;
+mod workers;
 
 pub use admission::Limits;
 pub use connections::Connections;

@@ -18,6 +18,7 @@ use super::listeners::Listeners;
 use super::metrics::Metrics;
 use super::observed::Observed;
 use super::upload::Upload;
+use super::workers::Workers;
 use crate::component::{Asset, Component};
 use crate::engine::{Engine, EngineError, Observer, RunReport, RunRequest};
 use crate::error::ErrorKind;
@@ -107,12 +108,18 @@ pub struct Runs {
     /// Cancelled when the server no longer waits for running calls.
     stop: CancellationToken,
     known: Mutex<Known>,
+    workers: Workers,
 }
 
 impl Runs {
     /// No runs yet.
-    pub fn new(engine: Engine, limits: Limits, metrics: Metrics, stop: CancellationToken) -> Self {
-        Self { engine, admission: Admission::new(limits), metrics, stop, known: Mutex::default() }
+    pub fn new(engine: Engine, limits: Limits, metrics: Metrics, stop: CancellationToken, workers: Workers) -> Self {
+        Self { engine, admission: Admission::new(limits), metrics, stop, known: Mutex::default(), workers }
+    }
+
+    /// The threads that the engine works on.
+    pub fn workers(&self) -> &Workers {
+        &self.workers
     }
 
     /// The engine that runs.
@@ -180,11 +187,11 @@ impl Runs {
             }
             outcome
         };
-        let stop = self.stop.clone();
+        let (stop, workers) = (self.stop.clone(), self.workers.handle().clone());
         let work = async move {
             // A task of its own, so that a panic in the engine becomes an answer instead of a call that just ends.
             let mut tasks = JoinSet::new();
-            tasks.spawn(task.instrument(span));
+            tasks.spawn_on(task.instrument(span), &workers);
             tokio::select! {
                 () = stop.cancelled() => Err(Arc::new(RunError::Stopped)),
                 joined = tasks.join_next() => match joined {

@@ -28,7 +28,8 @@ use super::tls::Tls;
 use super::token::Tokens;
 use super::upload::Room;
 use super::watch;
-use crate::engine::{Engine, EngineConfig, EngineError};
+use super::workers::Workers;
+use crate::engine::{Engine, EngineConfig, EngineError, uploads_ended};
 use crate::error::ErrorKind;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::customer_health_service_server::CustomerHealthServiceServer;
@@ -84,6 +85,9 @@ pub enum ServeError {
     /// The engine could not be made.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The system has no threads to give.
+    #[error("threads to work on could not be started: {0}")]
+    Threads(#[from] io::Error),
     /// The description of the service does not fit together.
     #[error("the service cannot describe itself: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -97,6 +101,7 @@ impl ServeError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Engine(error) => error.kind(),
+            Self::Threads(_) => ErrorKind::ResourceExhausted,
             Self::Reflection(_) => ErrorKind::Internal,
             Self::Transport(_) => ErrorKind::Unavailable,
         }
@@ -117,7 +122,8 @@ pub async fn run(
 ) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
     let draining = CancellationToken::new();
-    let runs = Runs::new(Engine::new(config.engine)?, config.limits, config.metrics.clone(), stop.clone());
+    let runs =
+        Runs::new(Engine::new(config.engine)?, config.limits, config.metrics.clone(), stop.clone(), Workers::new()?);
     let (runs, room) = (Arc::new(runs), Arc::new(Room::new(config.max_upload)));
     watch_numbers(&config.metrics, &runs, &room);
     let catalog = Arc::new(Catalog::new(config.components));
@@ -171,10 +177,23 @@ pub async fn run(
             router.serve_with_incoming_shutdown(accepted.map(move |connection| in_time(connection, patience)), signal),
         ),
     };
+    let outcome = until_drained(serving, &draining, &stop, config.grace).await;
+    // What runs that were given up had sent to stores is removed by the threads that are about to go.
+    let _ = tokio::time::timeout(FAREWELL, uploads_ended()).await;
+    outcome
+}
+
+/// Serves until all calls are answered, or the grace is over and those that work were given up.
+async fn until_drained(
+    serving: impl Future<Output = Result<(), tonic::transport::Error>>,
+    draining: &CancellationToken,
+    stop: &CancellationToken,
+    grace: Duration,
+) -> Result<(), ServeError> {
     let mut serving = std::pin::pin!(serving);
     let grace_is_over = async {
         draining.cancelled().await;
-        tokio::time::sleep(config.grace).await;
+        tokio::time::sleep(grace).await;
     };
     tokio::select! {
         outcome = &mut serving => return Ok(outcome?),
