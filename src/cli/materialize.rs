@@ -134,13 +134,7 @@ fn materialize(args: &MaterializeArgs, pipes: &mut Option<Pipes>) -> Result<(), 
             }
             progress.notice(notice);
         };
-        tokio::select! {
-            outcome = call(args, request, on_notice) => outcome,
-            signal = asked_to_stop() => {
-                signal?;
-                Err(Failure::new(ErrorKind::Cancelled, "interrupted; the output is as it was"))
-            }
-        }
+        call(args, request, on_notice).await
     });
     let result = match outcome {
         Ok(result) => result,
@@ -187,7 +181,10 @@ async fn call(
         if engine.cluster.is_some() {
             return Err(Failure::usage("`--scheduler` is for `customer-health serve` where `--server` asks one"));
         }
-        return ask(client, request, on_notice).await;
+        return tokio::select! {
+            outcome = ask(client, request, on_notice) => outcome,
+            interrupted = interrupted() => Err(interrupted),
+        };
     }
     let failed = |error| Failure::io("cannot listen on the loopback address", &error);
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
@@ -206,10 +203,20 @@ async fn call(
             return Err(Failure::new(ErrorKind::Internal, "the server in this process stopped of itself"));
         }
         outcome = async { ask(Client::connect_with(&uri, &options).await?, request, on_notice).await } => outcome,
+        // The server is stopped in order, so that what the run had sent to a store is removed.
+        interrupted = interrupted() => Err(interrupted),
     };
     drop(stop);
     serving.await?;
     outcome
+}
+
+/// Resolves when the process is asked to end, with what to say then.
+async fn interrupted() -> Failure {
+    match asked_to_stop().await {
+        Ok(()) => Failure::new(ErrorKind::Cancelled, "interrupted; the output is as it was"),
+        Err(failure) => failure,
+    }
 }
 
 async fn ask(

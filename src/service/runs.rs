@@ -108,12 +108,12 @@ pub struct Runs {
     /// Cancelled when the server no longer waits for running calls.
     stop: CancellationToken,
     known: Mutex<Known>,
-    workers: Workers,
+    workers: Arc<Workers>,
 }
 
 impl Runs {
     /// No runs yet.
-    pub fn new(engine: Engine, limits: Limits, metrics: Metrics, stop: CancellationToken, workers: Workers) -> Self {
+    pub fn new(engine: Engine, limits: Limits, metrics: Metrics, stop: CancellationToken, workers: Arc<Workers>) -> Self {
         Self { engine, admission: Admission::new(limits), metrics, stop, known: Mutex::default(), workers }
     }
 

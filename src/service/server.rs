@@ -122,8 +122,10 @@ pub async fn run(
 ) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
     let draining = CancellationToken::new();
-    let runs =
-        Runs::new(Engine::new(config.engine)?, config.limits, config.metrics.clone(), stop.clone(), Workers::new()?);
+    // Held to the end: what a run that was given up leaves behind is removed by these threads.
+    let workers = Arc::new(Workers::new()?);
+    let engine = Engine::new(config.engine)?;
+    let runs = Runs::new(engine, config.limits, config.metrics.clone(), stop.clone(), workers.clone());
     let (runs, room) = (Arc::new(runs), Arc::new(Room::new(config.max_upload)));
     watch_numbers(&config.metrics, &runs, &room);
     let catalog = Arc::new(Catalog::new(config.components));
@@ -178,8 +180,8 @@ pub async fn run(
         ),
     };
     let outcome = until_drained(serving, &draining, &stop, config.grace).await;
-    // What runs that were given up had sent to stores is removed by the threads that are about to go.
     let _ = tokio::time::timeout(FAREWELL, uploads_ended()).await;
+    drop(workers);
     outcome
 }
 
