@@ -16,6 +16,8 @@ import pytest
 import yaml
 from dagster.components.testing import create_defs_folder_sandbox
 
+from dagster_customer_health import loading
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 TYPE = "dagster_customer_health.CustomerHealthScoreComponent"
 
@@ -40,6 +42,7 @@ def program() -> str:
 def _environment(program: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     monkeypatch.setenv("CUSTOMER_HEALTH_BIN", program)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    loading.forget()  # as a test stands for a process
 
 
 @pytest.fixture

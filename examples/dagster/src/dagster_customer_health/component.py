@@ -15,7 +15,7 @@ import dagster as dg
 from dagster.components.core.defs_module import find_defs_or_component_yaml
 from pydantic import Field
 
-from . import frames, partitions, paths, report, source
+from . import frames, loading, partitions, paths, report, source
 from ._proto import component_pb2, report_pb2, run_pb2, stream_pb2
 from .service import HealthScoreClient, HealthScoreServiceResource, ServiceError
 
@@ -51,6 +51,7 @@ class ServiceSettings(dg.Model, dg.Resolvable):
     metadata: dict[str, str] = Field(default_factory=dict)
     timeout_seconds: float | None = None
     ready_timeout_seconds: float = 30
+    load_timeout_seconds: float = 2
     binary: str | None = None
     allow: list[str] = Field(default_factory=list)
     memory_limit: str | None = None
@@ -261,35 +262,47 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def _validate(self, component: source.Source) -> tuple[str | None, Any]:
         """Asks the service what it thinks of the component: the hash of its settings, and what it would do, as far as either
-        can be told.
+        can be told. A process that runs the asset has the hash from the one that loaded it, and asks nothing.
         """
+        description = None
+
+        def ask() -> str | None:
+            nonlocal description
+            told = loading.ask(
+                self._resource(None), self._allow(component), component.file, lambda client: self._look(client, component)
+            )
+            config_hash, description = told or (None, None)
+            return config_hash
+
+        try:
+            return loading.once(self.key, ask), description
+        except ServiceError as error:
+            raise CustomerHealthScoreError(f"{component.file}: {error}") from error
+
+    def _look(self, client: HealthScoreClient, component: source.Source) -> tuple[str | None, Any]:
         sent = _message(component)
         overrides = [self._override(table, None, None) for table in self.connected]
         history = self._history(component, None)
         config_hash = None
         try:
-            with self._resource(None).connect(self._allow(component)) as client:
-                try:
-                    answer = client.validate(sent, overrides, history)
-                except ServiceError as error:
-                    if error.reason != "INVALID_INPUT":
-                        raise
-                    # A table that cannot be read now may be another when it runs; the settings do not hang on it.
-                    nowhere = [component_pb2.InputOverride(input=table.number, path=table.nowhere) for table in self.connected]
-                    answer = client.validate(sent, nowhere, history)
-                if not answer.valid:
-                    told = "\n".join(_problem(problem) for problem in answer.problems)
-                    raise CustomerHealthScoreError(f"the component is not valid\n{told}")
-                for warning in answer.warnings:
-                    _log.debug("%s: %s", component.file, warning)
-                config_hash = answer.config_hash
-                return config_hash, client.describe(sent, overrides, history) if answer.inputs_checked else None
+            try:
+                answer = client.validate(sent, overrides, history)
+            except ServiceError as error:
+                if error.reason != "INVALID_INPUT":
+                    raise
+                # A table that cannot be read now may be another when it runs; the settings do not hang on it.
+                nowhere = [component_pb2.InputOverride(input=table.number, path=table.nowhere) for table in self.connected]
+                answer = client.validate(sent, nowhere, history)
+            if not answer.valid:
+                told = "\n".join(_problem(problem) for problem in answer.problems)
+                raise CustomerHealthScoreError(f"the component is not valid\n{told}")
+            for warning in answer.warnings:
+                _log.debug("%s: %s", component.file, warning)
+            config_hash = answer.config_hash
+            return config_hash, client.describe(sent, overrides, history) if answer.inputs_checked else None
         except ServiceError as error:
-            if error.reason == "UNAVAILABLE":
-                # A code location that does not load because a server is down would be worse.
-                _log.warning("%s was not validated: %s", component.file, error)
-            elif error.reason not in ("NOT_FOUND", "INVALID_INPUT"):  # an input that went away in between
-                raise CustomerHealthScoreError(f"{component.file}: {error}") from error
+            if error.reason not in ("NOT_FOUND", "INVALID_INPUT"):  # an input that went away in between
+                raise
             return config_hash, None
 
     def _asset(self, component: source.Source, code_version: str | None, description: Any) -> dg.AssetsDefinition:
