@@ -150,8 +150,13 @@ fn defaults(text: &mut String, card: &Scorecard) {
     let _ = writeln!(text, "# analysis_period_days: {}", card.analysis_period_days);
     let _ = writeln!(text, "# min_health_score: {}", card.min_health_score);
     let _ = writeln!(text, "# max_health_score: {}", card.max_health_score);
-    let _ = writeln!(text, "# churn_risk_threshold: {}", card.churn_risk_threshold);
-    let _ = writeln!(text, "# expansion_opportunity_threshold: {}", card.expansion_opportunity_threshold);
+    for (key, flag) in
+        [("churn_risk_threshold", card.churn_risk), ("expansion_opportunity_threshold", card.expansion_opportunity)]
+    {
+        if let Some(score) = flag.score() {
+            let _ = writeln!(text, "# {key}: {score}");
+        }
+    }
     let _ = writeln!(text, "# components:");
     for component in &card.components {
         let _ = writeln!(text, "#   {}: {{weight: {}}}", component.name, component.weight);

@@ -1,5 +1,6 @@
 //! From a laid-together scorecard spec to a valid scorecard, with all problems at once.
 
+use super::card_flags;
 use super::card_scale::build_scale;
 use super::expression;
 use super::overlay::Layers;
@@ -9,8 +10,7 @@ use super::spec::{AggregateSpec, CombineSpec, IndicatorSpec, InputNameSpec};
 use super::spec::{ScoreComponentSpec, ScorecardSpec};
 use super::value::MissingSpec;
 use crate::scorecard::{
-    Aggregate, Cap, Combine, Indicator, InputName, MissingComponent, RiskCategories, RiskCategory, Scale,
-    ScoreComponent, Scorecard,
+    Aggregate, Cap, Combine, Indicator, InputName, MissingComponent, Scale, ScoreComponent, Scorecard,
 };
 
 /// Weights whose sum is this near to 1 need no word said.
@@ -36,7 +36,7 @@ impl<'a> Checker<'a> {
     }
 
     /// A problem that several values make together, told at the first.
-    fn conflict(&mut self, paths: [&str; 2], message: String) {
+    pub fn conflict(&mut self, paths: [&str; 2], message: String) {
         if !self.layers.poisoned(paths[1]) {
             let at = if self.layers.written(paths[0]) { paths[0] } else { paths[1] };
             self.fault(at, message, None);
@@ -59,7 +59,13 @@ impl<'a> Checker<'a> {
         value
     }
 
-    fn required<T>(&mut self, path: &str, value: Option<T>) -> Option<T> {
+    /// Whether a value stands in the file that another value stands in, or in one that is laid over it.
+    pub fn beside_or_over(&self, path: &str, other: &str) -> bool {
+        self.layers.beside_or_over(path, other)
+    }
+
+    /// The value, where the scorecard has it.
+    pub fn required<T>(&mut self, path: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
             let (parent, key) = path.rsplit_once('.').unwrap_or(("", path));
             if !self.layers.poisoned(path) {
@@ -76,17 +82,13 @@ pub fn build(spec: &ScorecardSpec, check: &mut Checker<'_>) -> Option<(Scorecard
         Some(CombineSpec::WeightedSum) => Combine::WeightedSum,
         Some(CombineSpec::WeightedMean) | None => Combine::WeightedMean,
     };
+    let usual_missing = missing("missing_component", spec.missing_component, check);
     let components: Vec<ScoreComponent> = spec
         .components
         .iter()
         .filter_map(|(name, component)| Some((name, component.as_ref()?)))
-        .filter_map(|(name, component)| build_component(name, component, spec, combine, check))
+        .filter_map(|(name, component)| build_component(name, component, (spec, combine, usual_missing), check))
         .collect();
-    let missing = match spec.missing_component {
-        None | Some(MissingSpec::Neutral) => MissingComponent::Score(MissingComponent::NEUTRAL),
-        Some(MissingSpec::Exclude) => MissingComponent::Exclude,
-        Some(MissingSpec::Score(score)) => MissingComponent::Score(check.score("missing_component", score)),
-    };
     let period = check.required("analysis_period_days", spec.analysis_period_days);
     if period == Some(0) {
         check.fault("analysis_period_days", "expected at least 1 day, found 0", None);
@@ -97,31 +99,22 @@ pub fn build(spec: &ScorecardSpec, check: &mut Checker<'_>) -> Option<(Scorecard
     };
     let min = number("min_health_score", spec.min_health_score);
     let max = number("max_health_score", spec.max_health_score);
-    let churn = number("churn_risk_threshold", spec.churn_risk_threshold);
-    let expansion = number("expansion_opportunity_threshold", spec.expansion_opportunity_threshold);
-    let risk_categories = categories(spec, check);
-    let (min, max, churn, expansion, period) = (min?, max?, churn?, expansion?, period?);
+    let risk_categories = card_flags::categories(spec, check);
+    let flags = card_flags::flags(spec, &risk_categories, check);
+    let (min, max, (churn_risk, expansion_opportunity), period) = (min?, max?, flags?, period?);
     if min >= max {
         let message = format!("min_health_score ({min}) must be below max_health_score ({max})");
         check.conflict(["min_health_score", "max_health_score"], message);
-    }
-    if churn > expansion {
-        let message = format!(
-            "churn_risk_threshold ({churn}) must not be above expansion_opportunity_threshold ({expansion}): a customer \
-             would be both at risk and an opportunity"
-        );
-        check.conflict(["churn_risk_threshold", "expansion_opportunity_threshold"], message);
     }
     check_weights(&components, combine, check);
     let card = Scorecard {
         components,
         combine,
-        missing,
         analysis_period_days: period,
         min_health_score: min,
         max_health_score: max,
-        churn_risk_threshold: churn,
-        expansion_opportunity_threshold: expansion,
+        churn_risk,
+        expansion_opportunity,
         risk_categories,
     };
     let warnings = warnings(&card);
@@ -152,68 +145,14 @@ fn warnings(card: &Scorecard) -> Vec<String> {
     if card.combine == Combine::WeightedMean && (total - 1.0).abs() > WEIGHT_TOLERANCE {
         warnings.push(format!("the components' weights sum to {total:.4}, not 1; they were scaled to sum to 1"));
     }
-    for (key, value) in [
-        ("churn_risk_threshold", card.churn_risk_threshold),
-        ("expansion_opportunity_threshold", card.expansion_opportunity_threshold),
-    ] {
-        if !(card.min_health_score..=card.max_health_score).contains(&value) {
-            warnings.push(format!(
-                "{key} ({value}) lies outside the health scores given out ({} to {})",
-                card.min_health_score, card.max_health_score
-            ));
-        }
-    }
+    warnings.extend(card_flags::warnings(card));
     warnings
-}
-
-fn categories(spec: &ScorecardSpec, check: &mut Checker<'_>) -> RiskCategories {
-    let Some(list) = &spec.risk_categories else { return RiskCategories::FromThresholds };
-    if list.is_empty() {
-        check.fault("risk_categories", "expected at least one category, found none", None);
-    }
-    for (at, category) in list.iter().enumerate() {
-        let path = format!("risk_categories.{at}");
-        let last = at + 1 == list.len();
-        if category.name.trim().is_empty() {
-            check.fault(&join(&path, "name"), "a category needs a name", None);
-        }
-        if list[..at].iter().any(|other| other.name == category.name) {
-            check.fault(&join(&path, "name"), format!("two categories are called `{}`", category.name), None);
-        }
-        match category.below {
-            None if !last => {
-                check.fault(
-                    &path,
-                    "only the last category may leave out `below`",
-                    Some("categories go from lowest to highest"),
-                );
-            }
-            Some(_) if last => check.fault(
-                &join(&path, "below"),
-                "the last category takes all higher scores and has no `below`",
-                Some("leave out `below`, or add a category behind it"),
-            ),
-            Some(below) => {
-                check.finite(&join(&path, "below"), below);
-                if let Some(Some(before)) = at.checked_sub(1).map(|before| list[before].below)
-                    && below <= before
-                {
-                    let message = format!("expected a number above {before}, found {below}");
-                    check.fault(&join(&path, "below"), message, Some("categories go from lowest to highest"));
-                }
-            }
-            None => {}
-        }
-    }
-    let named = list.iter().map(|c| RiskCategory { name: c.name.clone(), below: c.below });
-    RiskCategories::Named(named.collect())
 }
 
 fn build_component(
     name: &str,
     spec: &ScoreComponentSpec,
-    card: &ScorecardSpec,
-    combine: Combine,
+    (card, combine, usual_missing): (&ScorecardSpec, Combine, MissingComponent),
     check: &mut Checker<'_>,
 ) -> Option<ScoreComponent> {
     let path = format!("components.{name}");
@@ -265,7 +204,27 @@ fn build_component(
             Err(fault) => check.fault(&join(&at, "when"), fault.message, fault.hint.as_deref()),
         }
     }
-    Some(ScoreComponent { name: name.to_owned(), input, weight: weight?, indicators, caps })
+    let missing = match (spec.missing, absent(&indicators)) {
+        (None, Some(score)) => MissingComponent::Score(score),
+        (None, None) => usual_missing,
+        (own, _) => missing(&join(&path, "missing"), own, check),
+    };
+    Some(ScoreComponent { name: name.to_owned(), input, weight: weight?, indicators, caps, missing })
+}
+
+fn missing(path: &str, spec: Option<MissingSpec>, check: &mut Checker<'_>) -> MissingComponent {
+    match spec {
+        None | Some(MissingSpec::Neutral) => MissingComponent::Score(MissingComponent::NEUTRAL),
+        Some(MissingSpec::Exclude) => MissingComponent::Exclude,
+        Some(MissingSpec::Score(score)) => MissingComponent::Score(check.score(path, score)),
+    }
+}
+
+/// The score of a component for customers of whom nothing is known, where its indicators say what they count as then.
+fn absent(indicators: &[Indicator]) -> Option<f64> {
+    let told = || indicators.iter().filter_map(|indicator| Some((indicator.weight, indicator.missing?)));
+    let weights: f64 = told().map(|(weight, _)| weight).sum();
+    (weights > 0.0).then(|| told().map(|(weight, score)| weight * score).sum::<f64>() / weights)
 }
 
 fn build_indicator(
@@ -313,6 +272,10 @@ fn build_indicator(
         let message = format!("a `map` scale cannot be aggregated with `{}`", aggregate.as_str());
         check.fault(&join(&path, "aggregate"), message, Some("rows are scored first: use avg, min, max or last"));
     }
+    let missing = match spec.missing.map(|spec| missing(&join(&path, "missing"), Some(spec), check)) {
+        Some(MissingComponent::Score(score)) => Some(score),
+        Some(MissingComponent::Exclude) | None => None,
+    };
     Some(Indicator {
         name: name.to_owned(),
         field: spec.field.clone().unwrap_or_else(|| name.to_owned()),
@@ -321,6 +284,7 @@ fn build_indicator(
         weight: weight?,
         scale: scale?,
         aggregate,
+        missing,
     })
 }
 

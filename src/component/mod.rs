@@ -2,6 +2,7 @@
 
 mod advice;
 mod card;
+mod card_flags;
 mod card_scale;
 mod document;
 mod expression;
@@ -18,6 +19,7 @@ mod schema;
 pub mod spec;
 mod syntax;
 mod template;
+mod threshold;
 mod validate;
 pub mod value;
 mod vet;

@@ -39,6 +39,12 @@ impl Layers {
         self.files.last().is_some_and(|(source, _)| source.place(path).is_some())
     }
 
+    /// Whether a value stands in the file that another value stands in, or in one that is laid over it.
+    pub fn beside_or_over(&self, path: &str, other: &str) -> bool {
+        let topmost = |path: &str| self.files.iter().rposition(|(source, _)| source.place(path).is_some());
+        topmost(path) >= topmost(other)
+    }
+
     /// Whether a value at, above or below the path could not be read, so that its absence means nothing.
     pub fn poisoned(&self, path: &str) -> bool {
         let inside = |a: &str, b: &str| a == b || a.strip_prefix(b).is_some_and(|rest| rest.starts_with('.'));
@@ -151,6 +157,7 @@ fn merge(base: &mut ScorecardSpec, over: ScorecardSpec) {
         replace(&mut component.input, changes.input);
         replace(&mut component.weight, changes.weight);
         replace(&mut component.caps, changes.caps);
+        replace(&mut component.missing, changes.missing);
         merge_named(&mut component.indicators, changes.indicators, |indicator: &mut IndicatorSpec, changes| {
             replace(&mut indicator.field, changes.field);
             replace(&mut indicator.aliases, changes.aliases);
@@ -158,6 +165,7 @@ fn merge(base: &mut ScorecardSpec, over: ScorecardSpec) {
             replace(&mut indicator.weight, changes.weight);
             replace(&mut indicator.scale, changes.scale);
             replace(&mut indicator.aggregate, changes.aggregate);
+            replace(&mut indicator.missing, changes.missing);
         });
     });
 }

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::threshold::ThresholdSpec;
 use super::value::{InputEntry, MissingSpec, PlaceSpec, PopulationSpec, RangeEndSpec, Text};
 
 /// A component.yaml: the attributes, flat or under `attributes:` beside `type:`.
@@ -67,11 +68,14 @@ pub struct ComponentSpec {
     pub min_health_score: Option<f64>,
     /// Highest health score given out.
     pub max_health_score: Option<f64>,
-    /// Customers below this score are at churn risk.
-    pub churn_risk_threshold: Option<f64>,
-    /// Customers above this score are expansion opportunities.
-    pub expansion_opportunity_threshold: Option<f64>,
-    /// Names for ranges of the health score, lowest first; the last has no `below`.
+    /// Customers below this score are at churn risk; `{worst: 10 %}` or `{worst: 200}` are the customers that can be looked
+    /// after.
+    pub churn_risk_threshold: Option<ThresholdSpec>,
+    /// Customers above this score are expansion opportunities; `{best: 10 %}` or `{best: 200}` are the customers that can be
+    /// looked after.
+    pub expansion_opportunity_threshold: Option<ThresholdSpec>,
+    /// Names for ranges of the health score, lowest first; the last has no `below`. The first one is at churn risk and the last
+    /// one an expansion opportunity, unless thresholds are given beside them.
     pub risk_categories: Option<Vec<RiskCategorySpec>>,
     /// What a component without data counts as: neutral (50), exclude, or a score.
     pub missing_component: Option<MissingSpec>,
@@ -161,6 +165,9 @@ pub struct ScoreComponentSpec {
     pub indicators: IndexMap<String, Option<IndicatorSpec>>,
     /// Caps; a list given here replaces the scorecard's.
     pub caps: Option<Vec<CapSpec>>,
+    /// What the component counts as for customers without data for it, in place of `missing_component`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<MissingSpec>,
 }
 
 /// Name of an input.
@@ -190,6 +197,9 @@ pub struct IndicatorSpec {
     pub scale: Option<ScaleSpec>,
     /// How several rows of a customer become one value.
     pub aggregate: Option<AggregateSpec>,
+    /// Score of the indicator for customers without a value: a number, neutral (50), or exclude, which leaves it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<MissingSpec>,
 }
 
 /// A scale: exactly one of range, bands, map and percentile.
@@ -290,9 +300,9 @@ pub struct ScorecardSpec {
     /// See component.yaml.
     pub max_health_score: Option<f64>,
     /// See component.yaml.
-    pub churn_risk_threshold: Option<f64>,
+    pub churn_risk_threshold: Option<ThresholdSpec>,
     /// See component.yaml.
-    pub expansion_opportunity_threshold: Option<f64>,
+    pub expansion_opportunity_threshold: Option<ThresholdSpec>,
     /// See component.yaml.
     pub risk_categories: Option<Vec<RiskCategorySpec>>,
     /// See component.yaml.

@@ -6,14 +6,14 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlanBuilder;
 
 use super::profile::number;
-use super::report::{ComponentReport, FieldReport, InputReport};
+use super::report::{ComponentReport, FieldReport, InputReport, RunReport};
 use super::source::Source;
 use super::store::Stores;
 use super::uri::{Uri, is_uri};
 use super::{EngineError, query};
 use crate::component::{Component, Format};
-use crate::plan::Table;
 use crate::plan::check::{self, Finding};
+use crate::plan::{Cutoffs, Table};
 use crate::scorecard::{Combine, ScoreComponent};
 
 /// A component that is missing for more than this share of the customers says little about them.
@@ -67,14 +67,19 @@ pub async fn open(path: &str, state: &SessionState) -> Result<Table, EngineError
 ///
 /// # Errors
 /// Where it cannot be read.
-pub async fn of_table(component: &Component, table: &Table, state: &SessionState) -> Result<Vec<Check>, EngineError> {
+pub async fn of_table(
+    component: &Component,
+    cutoffs: Cutoffs,
+    table: &Table,
+    state: &SessionState,
+) -> Result<Vec<Check>, EngineError> {
     let card = component.scorecard();
     let columns: Vec<String> = match component.include_factor_breakdown() {
         true => card.components.iter().map(ScoreComponent::column).collect(),
         false => Vec::new(),
     };
     let internal = |error| EngineError::internal("checking the published table", error);
-    let plan = check::plan(card, &columns, table.source.clone()).map_err(internal)?;
+    let plan = check::plan(card, cutoffs, &columns, table.source.clone()).map_err(internal)?;
     let row = query::single_row(state, &plan).await.map_err(internal)?;
     let found = |wanted: Finding| {
         let at = Finding::ALL.iter().position(|finding| *finding == wanted);
@@ -116,8 +121,31 @@ pub async fn of_table(component: &Component, table: &Table, state: &SessionState
 }
 
 /// What the run saw of the scorecard and the inputs.
-pub fn of_run(component: &Component, inputs: &[InputReport], parts: &[ComponentReport], customers: u64) -> Vec<Check> {
-    vec![weights(component), columns(inputs), neutral(parts, customers), texts(inputs)]
+pub fn of_run(component: &Component, report: &RunReport) -> Vec<Check> {
+    let mut checks = vec![
+        weights(component),
+        columns(&report.inputs),
+        neutral(&report.components, report.customers),
+        texts(&report.inputs),
+    ];
+    checks.extend(report.flags_beside_categories.map(|customers| agreed(customers, report.customers)));
+    checks
+}
+
+/// Thresholds that are given beside named categories should set the flags of the first and the last of them.
+fn agreed(disagreeing: u64, customers: u64) -> Check {
+    #[allow(clippy::cast_precision_loss, reason = "customers are far fewer than 2^53")]
+    let facts =
+        [("customers", customers), ("disagreeing", disagreeing)].map(|(name, count)| (name.to_owned(), count as f64));
+    Check {
+        name: "categories_match_flags",
+        passed: disagreeing == 0,
+        severity: Severity::Warn,
+        description: format!(
+            "{disagreeing} of {customers} customers are flagged though not in the first or last category, or the other way round"
+        ),
+        facts: facts.into(),
+    }
 }
 
 fn weights(component: &Component) -> Check {

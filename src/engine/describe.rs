@@ -10,7 +10,7 @@ use super::table::{self, OutputReport};
 use super::{EngineError, RunRequest, lineage, query, source, summary};
 use crate::component::{Component, FanOut};
 use crate::plan::bind::KnownRows;
-use crate::plan::{Bound, Planner, Statistics, schema};
+use crate::plan::{Bound, Cutoffs, Planner, Statistics, schema};
 
 /// Columns, inputs and fields of a component; no rows are read.
 ///
@@ -53,7 +53,8 @@ fn plan_with_any_rows(component: &Component, bound: &mut Bound, state: &SessionS
             input.rows = KnownRows { all_have_keys, one_each };
         }
         let (statistics, as_of, calculated_at) = (&statistics, now, now);
-        let planner = Planner { component, bound, statistics, state, as_of, calculated_at, explain: false };
+        let cutoffs = Cutoffs::of(component.scorecard());
+        let planner = Planner { component, bound, statistics, cutoffs, state, as_of, calculated_at, explain: false };
         planner.plan().map_err(|error| EngineError::internal("planning the scores", error))?;
     }
     Ok(())

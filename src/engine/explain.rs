@@ -86,10 +86,11 @@ impl Customer<'_> {
 
     /// A component's factor in this customer's health score.
     fn share(&self, card: &Scorecard, component: &ScoreComponent) -> f64 {
-        if card.missing != MissingComponent::Exclude {
+        if !card.excludes() {
             return card.share(component);
         }
-        let present = |c: &ScoreComponent| self.number(&names::raw(c)).is_some();
+        let present =
+            |c: &ScoreComponent| c.missing != MissingComponent::Exclude || self.number(&names::raw(c)).is_some();
         if !present(component) {
             return 0.0;
         }
@@ -102,15 +103,21 @@ impl Customer<'_> {
         }
     }
 
+    /// An indicator's score, or what it counts as in a component that has data.
+    fn score(&self, component: &ScoreComponent, indicator: &Indicator) -> Option<f64> {
+        let own = self.number(&names::score(component, indicator));
+        own.or_else(|| self.number(&names::raw(component)).and(indicator.missing))
+    }
+
     fn component(&self, card: &Scorecard, component: &ScoreComponent) -> ComponentExplanation {
         let (score, uncapped) = (self.number(&names::raw(component)), self.number(&names::uncapped(component)));
-        let counted_as = match (score, card.missing) {
+        let counted_as = match (score, component.missing) {
             (Some(score), _) => Some(score),
             (None, MissingComponent::Score(neutral)) => Some(neutral),
             (None, MissingComponent::Exclude) => None,
         };
         let share = self.share(card, component);
-        let has_score = |i: &&Indicator| self.number(&names::score(component, i)).is_some();
+        let has_score = |i: &&Indicator| self.score(component, i).is_some();
         let weights: f64 = component.indicators.iter().filter(has_score).map(|i| i.weight).sum();
         let lowered = match (score, uncapped) {
             (Some(score), Some(uncapped)) if uncapped > 0.0 => score / uncapped,
@@ -138,7 +145,7 @@ impl Customer<'_> {
         part: f64,
         lowered: f64,
     ) -> IndicatorExplanation {
-        let score = self.number(&names::score(component, indicator));
+        let score = self.score(component, indicator);
         let weight = if score.is_some() { part * indicator.weight } else { 0.0 };
         let period = self.component.scorecard().analysis_period_days;
         IndicatorExplanation {

@@ -1,6 +1,6 @@
 //! Folds the scored batches, as they pass by, into the numbers of the run report.
 
-use datafusion::arrow::array::{Array, AsArray, Float64Array, RecordBatch, StringArray};
+use datafusion::arrow::array::{Array, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{Float64Type, UInt8Type};
 use datafusion::error::{DataFusionError, Result};
@@ -8,7 +8,7 @@ use datafusion::error::{DataFusionError, Result};
 use super::report::ScoreSummary;
 use crate::component::Component;
 use crate::plan::{Planner, names};
-use crate::scorecard::InputName;
+use crate::scorecard::{Flag, InputName, RiskCategories};
 
 /// Steps of the histogram that the median comes from.
 const STEPS: usize = 100_000;
@@ -52,6 +52,9 @@ pub struct Fold {
     pub churn_risks: u64,
     /// Customers that are expansion opportunities.
     pub expansion_opportunities: u64,
+    /// Where thresholds and named categories are both given: customers whose flags are not those of the first or last
+    /// category.
+    pub disagreeing: Option<u64>,
     /// One for each input, in the plan's order.
     pub by_input: Vec<InputTally>,
     /// One for each component, in scorecard order.
@@ -67,6 +70,9 @@ impl Fold {
             let mut of_length = (0..names.len()).filter(|at| names[*at].len() == length);
             of_length.next().filter(|_| of_length.next().is_none())
         };
+        let by_category = |flag| matches!(flag, Flag::Category);
+        let both = matches!(&card.risk_categories, RiskCategories::Named(list) if list.len() > 1)
+            && !(by_category(card.churn_risk) && by_category(card.expansion_opportunity));
         let inputs: Vec<InputName> = planner.bound.inputs.keys().copied().collect();
         Self {
             by_input: vec![InputTally::default(); inputs.len()],
@@ -81,6 +87,7 @@ impl Fold {
             categories: names.iter().map(|name| ((*name).to_owned(), 0)).collect(),
             churn_risks: 0,
             expansion_opportunities: 0,
+            disagreeing: both.then_some(0),
             by_component: vec![ComponentTally::default(); card.components.len()],
         }
     }
@@ -96,7 +103,12 @@ impl Fold {
             |name| -> Result<u64> { Ok(column(batch, name)?.as_boolean_opt().ok_or_else(wrong)?.true_count() as u64) };
         self.churn_risks += flags("is_churn_risk")?;
         self.expansion_opportunities += flags("is_expansion_opportunity")?;
-        self.add_categories(column(batch, "risk_category")?.as_string_opt::<i32>().ok_or_else(wrong)?);
+        let categories = column(batch, "risk_category")?.as_string_opt::<i32>().ok_or_else(wrong)?;
+        self.add_categories(categories);
+        if self.disagreeing.is_some() {
+            let flag = |name| column(batch, name)?.as_boolean_opt().ok_or_else(wrong);
+            self.compare(categories, flag("is_churn_risk")?, flag("is_expansion_opportunity")?);
+        }
         self.add_inputs(batch)?;
         for (tally, name) in self.by_component.iter_mut().zip(&self.components) {
             let scores = column(batch, name)?.as_primitive_opt::<Float64Type>().ok_or_else(wrong)?;
@@ -131,6 +143,17 @@ impl Fold {
                 self.categories[at].1 += 1;
             }
         }
+    }
+
+    fn compare(&mut self, categories: &StringArray, churn: &BooleanArray, expansion: &BooleanArray) {
+        let mut names = self.categories.iter().map(|(name, _)| name.as_str());
+        let first = names.next();
+        let last = names.next_back();
+        let differs = |(category, (churn, expansion)): &(Option<&str>, (Option<bool>, Option<bool>))| {
+            *churn != Some(*category == first) || *expansion != Some(*category == last)
+        };
+        let disagreeing = categories.iter().zip(churn.iter().zip(expansion)).filter(differs).count() as u64;
+        self.disagreeing = self.disagreeing.map(|before| before + disagreeing);
     }
 
     fn add_inputs(&mut self, batch: &RecordBatch) -> Result<()> {

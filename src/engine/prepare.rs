@@ -18,14 +18,16 @@ use super::profile::Profile;
 use super::report::{Event, Stage, StageReport};
 use super::source::{Files, Opened, Place, Source, resolve};
 use super::unique::Keys;
-use super::{EngineError, Observer, blame, grouped, no_observer, population, session, trend, unique, version};
+use super::{
+    EngineError, Observer, blame, culprit, grouped, no_observer, population, query, session, trend, unique, version,
+};
 use crate::component::{Component, Format, PinnedStatistics};
 use crate::error::ErrorKind;
 use crate::plan::bind::{BoundField, BoundInput};
 use crate::plan::input::Window;
 use crate::plan::population::wanted;
 use crate::plan::profile::Count;
-use crate::plan::{Bound, Planner, Statistics, bind, needs_text};
+use crate::plan::{Bound, Cutoffs, Planner, Statistics, bind, needs_text};
 use crate::scorecard::{InputName, Scale, Statistic};
 
 /// The share of all runs' memory that an operator may take whose data do not go to disk, as its inverse.
@@ -178,6 +180,8 @@ pub struct Prepared {
     pub pinned: PinnedStatistics,
     /// All statistics.
     pub statistics: Statistics,
+    /// Where the flags begin.
+    pub cutoffs: Cutoffs,
     /// End of the analysis period.
     pub as_of: DateTime<Utc>,
     /// The analysis period.
@@ -266,8 +270,12 @@ impl Prepared {
         // Only the operator for plain numbers notices keys that repeat.
         let unscored = Statistics::default();
         let bound = &opening.bound;
-        let planner = Planner { component, bound, statistics: &unscored, state, as_of, calculated_at, explain: false };
-        let sample = effort == Effort::Quick && planner.joins_numbers();
+        let cutoffs = Cutoffs::of(component.scorecard());
+        let planner =
+            Planner { component, bound, statistics: &unscored, cutoffs, state, as_of, calculated_at, explain: false };
+        let counts = Cutoffs::need_counting(component.scorecard());
+        // Whoever counts scores before they are written would not notice.
+        let sample = effort == Effort::Quick && planner.joins_numbers() && !counts;
         // Side by side, as each of them has parts that keep one processor busy and no more.
         let looked_at = opening.bound.inputs.iter_mut().map(|(name, input)| async move {
             let profile = Profile::of(input, window, state, work).await?;
@@ -299,7 +307,34 @@ impl Prepared {
             Ok(statistics) => statistics,
             Err(error) => return Err(blame::sql(error, (component, &opening.bound), window, state).await),
         };
-        Ok(Self { opening, profiles, pinned, statistics, as_of, window, calculated_at, unproven, version, _kept: kept })
+        let mut prepared = Self {
+            opening,
+            profiles,
+            pinned,
+            statistics,
+            cutoffs,
+            as_of,
+            window,
+            calculated_at,
+            unproven,
+            version,
+            _kept: kept,
+        };
+        if counts {
+            prepared.cutoffs = prepared.counted(component, state).await?;
+        }
+        Ok(prepared)
+    }
+
+    /// Where the flags begin, by numbers of customers.
+    async fn counted(&self, component: &Component, state: &SessionState) -> Result<Cutoffs, EngineError> {
+        let session = self.session(state);
+        let plan = self.planner(component, &session, false).counting();
+        let plan = plan.map_err(|error| EngineError::internal("planning where the flags begin", error))?;
+        match query::single_row(&session, &plan).await {
+            Ok(row) => Ok(self.cutoffs.counted(component.scorecard(), &row)),
+            Err(error) => Err(culprit::name(error, (component, &self.opening.bound), self.window, state).await),
+        }
     }
 
     /// The same for whoever looks and writes nothing.
@@ -349,6 +384,7 @@ impl Prepared {
             component,
             bound: &self.opening.bound,
             statistics: &self.statistics,
+            cutoffs: self.cutoffs,
             state,
             as_of: self.as_of,
             calculated_at: self.calculated_at,

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::check::Check;
 use super::table::{ColumnReport, OutputReport};
+use crate::plan::Cutoffs;
 use crate::scorecard::InputName;
 
 /// The result of one materialization.
@@ -52,6 +53,11 @@ pub struct RunReport {
     pub churn_risks: u64,
     /// Customers that are expansion opportunities.
     pub expansion_opportunities: u64,
+    /// The health scores at which the flags begin.
+    pub cutoffs: Cutoffs,
+    /// Where thresholds and named categories are both given: customers whose flags are not those of the first or last
+    /// category.
+    pub flags_beside_categories: Option<u64>,
     /// The connected inputs, in the order customer, subscription, usage, support.
     pub inputs: Vec<InputReport>,
     /// The components, in scorecard order.

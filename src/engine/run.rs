@@ -110,8 +110,9 @@ pub async fn materialize(
         stages.begin(Stage::Check);
         let table = check::open(&output.path(), state).await?;
         if request.checks {
-            report.checks = check::of_table(component, &table, state).await?;
-            report.checks.extend(check::of_run(component, &report.inputs, &report.components, report.customers));
+            report.checks = check::of_table(component, prepared.cutoffs, &table, state).await?;
+            let of_run = check::of_run(component, &report);
+            report.checks.extend(of_run);
         }
         if request.preview_rows > 0 {
             report.preview = Some(check::preview(&table, request.preview_rows, state).await?);

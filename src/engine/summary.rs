@@ -10,7 +10,7 @@ use super::table::OutputReport;
 use crate::component::Component;
 use crate::plan::bind::{BoundField, BoundInput, Origin};
 use crate::plan::profile::Count;
-use crate::scorecard::{MissingComponent, Statistic};
+use crate::scorecard::{MissingComponent, Scorecard, Statistic, Threshold};
 
 /// Scores this near to the neutral 50 say little.
 const NEAR_NEUTRAL: f64 = 5.0;
@@ -27,6 +27,7 @@ pub fn of(
     let mut warnings = prepared.opening.warnings.clone();
     warnings.extend(inputs.iter().flat_map(unparsable));
     warnings.extend(inputs.iter().flat_map(unmapped));
+    warnings.extend(flags(component.scorecard(), fold));
     RunReport {
         run_id: request.run_id.clone(),
         asset_name: component.asset().name.clone(),
@@ -48,6 +49,8 @@ pub fn of(
         categories: fold.categories.clone(),
         churn_risks: fold.churn_risks,
         expansion_opportunities: fold.expansion_opportunities,
+        cutoffs: prepared.cutoffs,
+        flags_beside_categories: fold.disagreeing,
         hints: hints(fold, &inputs),
         inputs,
         components: components(component, fold),
@@ -138,6 +141,41 @@ fn unmapped(input: &InputReport) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// Flags that are set for others than the scorecard's author may think.
+fn flags(card: &Scorecard, fold: &Fold) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(customers) = fold.disagreeing.filter(|customers| *customers > 0) {
+        warnings.push(format!(
+            "{customers} of {} customers are flagged by a threshold though not in the first or last category, or are in it and \
+             not flagged: leave out the thresholds and the categories decide",
+            fold.customers
+        ));
+    }
+    for (name, flag, flagged) in [
+        ("is_churn_risk", card.churn_risk, fold.churn_risks),
+        ("is_expansion_opportunity", card.expansion_opportunity, fold.expansion_opportunities),
+    ] {
+        #[allow(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share"
+        )]
+        let wanted = match flag.capacity() {
+            Some(Threshold::Percent(percent)) => ((fold.customers as f64 * percent / 100.0).round() as u64).max(1),
+            Some(Threshold::Customers(customers)) => customers,
+            Some(Threshold::Score(_)) | None => continue,
+        };
+        if flagged < wanted.min(fold.customers) {
+            warnings.push(format!(
+                "{name} is set for {flagged} customers and not for {wanted}: the next ones all have the same score, or are \
+                 flagged the other way"
+            ));
+        }
+    }
+    warnings
 }
 
 fn components(component: &Component, fold: &Fold) -> Vec<ComponentReport> {

@@ -6,7 +6,7 @@ use datafusion::error::Result;
 use datafusion::functions_aggregate::count::{count, count_distinct};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableSource, lit};
 
-use super::{names, profile, score};
+use super::{Cutoffs, names, profile, score};
 use crate::scorecard::Scorecard;
 
 /// Places of the counts in the plan's only row.
@@ -33,15 +33,20 @@ impl Finding {
 ///
 /// # Errors
 /// Where the plan cannot be built, which is a fault of the program.
-pub fn plan(card: &Scorecard, components: &[String], scores: Arc<dyn TableSource>) -> Result<LogicalPlan> {
+pub fn plan(
+    card: &Scorecard,
+    cutoffs: Cutoffs,
+    components: &[String],
+    scores: Arc<dyn TableSource>,
+) -> Result<LogicalPlan> {
     let score = || names::column("health_score");
     let in_range = |column: Expr, lowest: f64, highest: f64| column.between(lit(lowest), lit(highest));
     let ranges = components.iter().map(|name| in_range(names::column(name.clone()), 0.0, 100.0));
     let ranges = ranges.fold(in_range(score(), card.min_health_score, card.max_health_score), Expr::and);
     let follows = names::column("is_churn_risk")
-        .eq(score().lt(lit(card.churn_risk_threshold)))
-        .and(names::column("is_expansion_opportunity").eq(score().gt(lit(card.expansion_opportunity_threshold))))
-        .and(names::column("risk_category").eq(score::category(card, score())?));
+        .eq(cutoffs.churn_risk(score()))
+        .and(names::column("is_expansion_opportunity").eq(cutoffs.expansion_opportunity(score())))
+        .and(names::column("risk_category").eq(score::category(card, cutoffs, score())?));
     let id = names::column(names::CUSTOMER_ID);
     let findings = Finding::ALL.map(|finding| {
         let counted = match finding {

@@ -7,7 +7,7 @@ use datafusion::functions::core::expr_fn::named_struct;
 use datafusion::functions_nested::make_array::make_array;
 use datafusion::logical_expr::{Expr, cast, lit, when};
 
-use super::score::{share, sum_of};
+use super::score::{counted, share, sum_of};
 use super::{Planner, names};
 use crate::scorecard::{Indicator, ScoreComponent, Scorecard};
 
@@ -65,12 +65,16 @@ fn weakest(card: &Scorecard) -> Result<Expr> {
 }
 
 fn driver(planner: &Planner<'_>, card: &Scorecard, component: &ScoreComponent, indicator: &Indicator) -> Result<Expr> {
-    let there = planner.field(component, indicator).is_some();
+    let counts_as = counted(planner, component, indicator)?;
     let (mut value, mut score) = (lit(ScalarValue::Utf8(None)), lit(ScalarValue::Float64(None)));
     let (mut weight, mut contribution) = (lit(0.0), lit(0.0));
-    if there {
-        score = names::column(names::score(component, indicator));
-        value = cast(text_of(component, indicator)?, DataType::Utf8);
+    if let Some(counts_as) = counts_as {
+        if planner.field(component, indicator).is_some() {
+            value = cast(text_of(component, indicator)?, DataType::Utf8);
+        }
+        // What an indicator without data counts as is a part of a component that has data.
+        let backed = names::column(names::raw(component)).is_not_null();
+        score = when(backed, counts_as).otherwise(score)?;
         let known = score.clone().is_not_null();
         let part = share(card, component)? * lit(indicator.weight) / weight_present(planner, component)?;
         weight = when(known.clone(), part.clone()).otherwise(lit(0.0))?;
@@ -103,14 +107,14 @@ fn text_of(component: &ScoreComponent, indicator: &Indicator) -> Result<Expr> {
     when(low.clone().not_eq(high), mixed).otherwise(low)
 }
 
-/// Sum of the weights of the indicators that have a score.
+/// Sum of the weights of the indicators that take part in a component.
 fn weight_present(planner: &Planner<'_>, component: &ScoreComponent) -> Result<Expr> {
-    let present = planner.present(component);
-    let weights = present.iter().map(|indicator| {
-        let there = names::column(names::score(component, indicator)).is_not_null();
-        when(there, lit(indicator.weight)).otherwise(lit(0.0))
-    });
-    Ok(sum_of(weights.collect::<Result<Vec<_>>>()?))
+    let mut weights = Vec::new();
+    for indicator in &component.indicators {
+        let Some(score) = counted(planner, component, indicator)? else { continue };
+        weights.push(when(score.is_not_null(), lit(indicator.weight)).otherwise(lit(0.0))?);
+    }
+    Ok(sum_of(weights))
 }
 
 /// The part of a component's score that its caps left.

@@ -9,6 +9,7 @@ pub mod bind;
 mod cap;
 pub mod check;
 mod clean;
+pub mod cutoffs;
 mod drivers;
 mod error;
 pub mod expression;
@@ -32,6 +33,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, cast};
 
 pub use bind::{Bound, Table, bind};
+pub use cutoffs::Cutoffs;
 pub use error::PlanError;
 pub use population::Statistics;
 
@@ -47,6 +49,8 @@ pub struct Planner<'a> {
     pub bound: &'a Bound,
     /// Statistics of the population.
     pub statistics: &'a Statistics,
+    /// Where the flags begin.
+    pub cutoffs: Cutoffs,
     /// Knows SQL's functions.
     pub state: &'a SessionState,
     /// End of the analysis period.
@@ -83,6 +87,15 @@ impl Planner<'_> {
             columns.extend(self.detail_columns().into_iter().map(|(name, _)| names::column(name)));
         }
         LogicalPlanBuilder::from(scored).project(columns)?.build()
+    }
+
+    /// A plan of one row, from which [`Cutoffs::counted`] takes where the flags begin.
+    ///
+    /// # Errors
+    /// Where the plan cannot be built, which is a fault of the program.
+    pub fn counting(&self) -> Result<LogicalPlan> {
+        let scores = score::clipped(self, join::join(self)?)?;
+        cutoffs::plan(self.component.scorecard(), scores)
     }
 
     /// Whether the join brings several inputs together, and nothing of them but numbers.

@@ -6,7 +6,7 @@ use datafusion::error::Result;
 use datafusion::functions_window::rank::rank;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, lit, when};
 
-use super::{Planner, cap, drivers, input, names, scale};
+use super::{Cutoffs, Planner, cap, drivers, input, names, scale};
 use crate::scorecard::{Combine, Indicator, MissingComponent, RiskCategories, Scale, ScoreComponent, Scorecard};
 
 /// Null of type Float64.
@@ -49,7 +49,7 @@ pub fn components(
             details.extend(others);
             details.push(names::column(names::score(component, indicator)));
         }
-        means.push(weighted_mean(component, &present)?.alias(names::uncapped(component)));
+        means.push(weighted_mean(planner, component, &present)?.alias(names::uncapped(component)));
         means.extend(details.iter().cloned());
 
         let value = |indicator: &Indicator| {
@@ -95,29 +95,44 @@ fn indicator_score(
     Ok(scale::score(component, indicator, value, ranked, planner.statistics, period)?.alias(score))
 }
 
-/// sum(w*s) / sum(w) over the indicators that have a score; null without any.
-fn weighted_mean(component: &ScoreComponent, present: &[&Indicator]) -> Result<Expr> {
+/// An indicator's score where it takes part in its component, else null: what it has, or what it counts as without.
+pub fn counted(planner: &Planner<'_>, component: &ScoreComponent, indicator: &Indicator) -> Result<Option<Expr>> {
+    let score = planner.field(component, indicator).map(|_| names::column(names::score(component, indicator)));
+    match (score, indicator.missing.map(lit)) {
+        (Some(score), Some(missing)) => or(score, missing).map(Some),
+        (score, missing) => Ok(score.or(missing)),
+    }
+}
+
+/// sum(w*s) / sum(w) over the indicators that take part; null where none has a score of its own.
+fn weighted_mean(planner: &Planner<'_>, component: &ScoreComponent, present: &[&Indicator]) -> Result<Expr> {
     if present.is_empty() {
         return Ok(nothing());
     }
     let (mut total, mut weights) = (Vec::new(), Vec::new());
-    for indicator in present {
-        let score = names::column(names::score(component, indicator));
+    for indicator in &component.indicators {
+        let Some(score) = counted(planner, component, indicator)? else { continue };
         let there = score.clone().is_not_null();
         total.push(when(there.clone(), score * lit(indicator.weight)).otherwise(lit(0.0))?);
         weights.push(when(there, lit(indicator.weight)).otherwise(lit(0.0))?);
     }
     let weight = sum_of(weights);
     let mean = sum_of(total) / weight.clone();
+    let unknown = if component.indicators.iter().all(|indicator| indicator.missing.is_none()) {
+        weight.lt_eq(lit(0.0))
+    } else {
+        let own = present.iter().map(|indicator| names::column(names::score(component, indicator)).is_null());
+        own.reduce(Expr::and).unwrap_or(lit(true))
+    };
     // Of some weights the mean of scores of 100 is a rounding error more than 100.
-    when(weight.lt_eq(lit(0.0)), nothing()).when(mean.clone().gt(lit(100.0)), lit(100.0)).otherwise(mean)
+    when(unknown, nothing()).when(mean.clone().gt(lit(100.0)), lit(100.0)).otherwise(mean)
 }
 
-/// What a missing component counts as in the table.
-pub fn neutral(card: &Scorecard) -> f64 {
-    match card.missing {
-        MissingComponent::Score(score) => score,
-        MissingComponent::Exclude => MissingComponent::NEUTRAL,
+/// Whether a component takes part in a customer's health score.
+fn takes_part(component: &ScoreComponent) -> Expr {
+    match component.missing {
+        MissingComponent::Score(_) => lit(true),
+        MissingComponent::Exclude => names::column(names::raw(component)).is_not_null(),
     }
 }
 
@@ -127,25 +142,24 @@ pub fn neutral(card: &Scorecard) -> f64 {
 /// Where the expression cannot be built, which is a fault of the program.
 pub fn share(card: &Scorecard, component: &ScoreComponent) -> Result<Expr> {
     let fixed = lit(card.share(component));
-    if card.missing != MissingComponent::Exclude {
+    if !card.excludes() {
         return Ok(fixed);
     }
-    let there = |c: &ScoreComponent| names::column(names::raw(c)).is_not_null();
     if card.combine == Combine::WeightedSum {
-        return when(there(component), fixed).otherwise(lit(0.0));
+        return when(takes_part(component), fixed).otherwise(lit(0.0));
     }
-    let weights = card.components.iter().map(|c| when(there(c), lit(c.weight)).otherwise(lit(0.0)));
+    let weights = card.components.iter().map(|c| when(takes_part(c), lit(c.weight)).otherwise(lit(0.0)));
     let weight = sum_of(weights.collect::<Result<Vec<_>>>()?);
-    let backed = there(component).and(weight.clone().gt(lit(0.0)));
+    let backed = takes_part(component).and(weight.clone().gt(lit(0.0)));
     when(backed, lit(component.weight) / weight).otherwise(lit(0.0))
 }
 
-/// Adds the health score and everything that follows from it to joined customers.
+/// Adds the health score to joined customers, unclipped and clipped.
 ///
 /// # Errors
 /// Where the plan cannot be built, which is a fault of the program.
-pub fn health(planner: &Planner<'_>, joined: LogicalPlan) -> Result<LogicalPlan> {
-    let (component, card) = (planner.component, planner.component.scorecard());
+pub fn clipped(planner: &Planner<'_>, joined: LogicalPlan) -> Result<LogicalPlan> {
+    let card = planner.component.scorecard();
     let carried: Vec<Expr> = joined.schema().fields().iter().map(|field| names::column(field.name())).collect();
     let mut unclipped = carried.clone();
     unclipped.push(unclipped_score(card)?.alias(names::UNCLIPPED));
@@ -156,19 +170,27 @@ pub fn health(planner: &Planner<'_>, joined: LogicalPlan) -> Result<LogicalPlan>
     let clipped = when(raw.clone().lt(lit(lowest)), lit(lowest))
         .when(raw.clone().gt(lit(highest)), lit(highest))
         .otherwise(raw)?;
-    let mut scored = carried.clone();
+    let mut scored = carried;
     scored.extend([names::column(names::UNCLIPPED), clipped.alias("health_score")]);
-    let plan = plan.project(scored)?;
+    plan.project(scored)?.build()
+}
 
+/// Adds the health score and everything that follows from it to joined customers.
+///
+/// # Errors
+/// Where the plan cannot be built, which is a fault of the program.
+pub fn health(planner: &Planner<'_>, joined: LogicalPlan) -> Result<LogicalPlan> {
+    let (component, card) = (planner.component, planner.component.scorecard());
+    let scored = clipped(planner, joined)?;
+    let mut ends: Vec<Expr> = scored.schema().fields().iter().map(|field| names::column(field.name())).collect();
+    let plan = LogicalPlanBuilder::from(scored);
     let score = || names::column("health_score");
-    let mut ends = carried;
-    ends.extend([names::column(names::UNCLIPPED), score()]);
     for part in &card.components {
-        ends.push(or(names::column(names::raw(part)), lit(neutral(card)))?.alias(part.column()));
+        ends.push(or(names::column(names::raw(part)), lit(part.missing.shown()))?.alias(part.column()));
     }
-    ends.push(category(card, score())?.alias("risk_category"));
-    ends.push(score().lt(lit(card.churn_risk_threshold)).alias("is_churn_risk"));
-    ends.push(score().gt(lit(card.expansion_opportunity_threshold)).alias("is_expansion_opportunity"));
+    ends.push(category(card, planner.cutoffs, score())?.alias("risk_category"));
+    ends.push(planner.cutoffs.churn_risk(score()).alias("is_churn_risk"));
+    ends.push(planner.cutoffs.expansion_opportunity(score()).alias("is_expansion_opportunity"));
     ends.push(input::micros(planner.calculated_at).alias("calculated_at"));
     if let Some(tolerance) = component.trend_tolerance() {
         let previous = match planner.bound.history {
@@ -194,15 +216,15 @@ pub fn health(planner: &Planner<'_>, joined: LogicalPlan) -> Result<LogicalPlan>
 fn unclipped_score(card: &Scorecard) -> Result<Expr> {
     let mut parts = Vec::new();
     for part in &card.components {
-        let score = or(names::column(names::raw(part)), lit(neutral(card)))?;
+        let score = or(names::column(names::raw(part)), lit(part.missing.shown()))?;
         parts.push(share(card, part)? * score);
     }
     let sum = sum_of(parts);
-    if card.missing != MissingComponent::Exclude {
+    if !card.excludes() {
         return Ok(sum);
     }
     // Of a customer about whom nothing that weighs is known, nothing can be said either way.
-    let known = card.components.iter().filter(|c| c.weight != 0.0).map(|c| names::column(names::raw(c)).is_not_null());
+    let known = card.components.iter().filter(|c| c.weight != 0.0).map(takes_part);
     let known = known.reduce(Expr::or).unwrap_or(lit(false));
     when(known, sum).otherwise(lit(MissingComponent::NEUTRAL))
 }
@@ -211,13 +233,11 @@ fn unclipped_score(card: &Scorecard) -> Result<Expr> {
 ///
 /// # Errors
 /// Where the expression cannot be built, which is a fault of the program.
-pub fn category(card: &Scorecard, score: Expr) -> Result<Expr> {
+pub fn category(card: &Scorecard, cutoffs: Cutoffs, score: Expr) -> Result<Expr> {
     match &card.risk_categories {
-        RiskCategories::FromThresholds => {
-            when(score.clone().lt(lit(card.churn_risk_threshold)), lit(RiskCategories::HIGH_RISK))
-                .when(score.gt(lit(card.expansion_opportunity_threshold)), lit(RiskCategories::HEALTHY))
-                .otherwise(lit(RiskCategories::MODERATE))
-        }
+        RiskCategories::FromThresholds => when(cutoffs.churn_risk(score.clone()), lit(RiskCategories::HIGH_RISK))
+            .when(cutoffs.expansion_opportunity(score), lit(RiskCategories::HEALTHY))
+            .otherwise(lit(RiskCategories::MODERATE)),
         RiskCategories::Named(categories) => {
             let mut rest = categories.iter().rev();
             let last = rest.next().map_or("", |category| category.name.as_str());

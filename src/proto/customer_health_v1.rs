@@ -270,6 +270,16 @@ pub struct RunReport {
     /// The first rows of the published table as a JSON array of objects, where the request asked for it.
     #[prost(string, tag = "25")]
     pub preview_json: ::prost::alloc::string::String,
+    /// Health scores below this were flagged as churn risks, however the component tells it: by a score, by categories, or by how
+    /// many customers can be looked after. Infinite where all were or none was.
+    #[prost(double, tag = "26")]
+    pub churn_risk_cutoff: f64,
+    /// Health scores above this were flagged as expansion opportunities, from it on where a category decides.
+    #[prost(double, tag = "27")]
+    pub expansion_opportunity_cutoff: f64,
+    /// Where thresholds and named categories are both given: customers whose flags are not those of the first or last category.
+    #[prost(uint64, optional, tag = "28")]
+    pub flags_beside_categories: ::core::option::Option<u64>,
 }
 /// Something that was checked.
 #[derive(serde::Serialize)]
@@ -770,10 +780,10 @@ pub struct DescribeComponentResponse {
     /// Highest health score given out.
     #[prost(double, tag = "10")]
     pub max_health_score: f64,
-    /// A health score below this is a churn risk.
+    /// A health score below this is a churn risk; 0 where the run counts customers, see churn_risk_rule.
     #[prost(double, tag = "11")]
     pub churn_risk_threshold: f64,
-    /// A health score above this is an expansion opportunity.
+    /// A health score above this is an expansion opportunity; 0 where the run counts customers, see expansion_opportunity_rule.
     #[prost(double, tag = "12")]
     pub expansion_opportunity_threshold: f64,
     /// What is not as it should be, though no error.
@@ -785,6 +795,12 @@ pub struct DescribeComponentResponse {
     /// Hash of the component's settings, as in a run's report.
     #[prost(string, tag = "15")]
     pub config_hash: ::prost::alloc::string::String,
+    /// What makes a customer a churn risk, such as "below 40", "the worst 10 %" or "category Critical".
+    #[prost(string, tag = "16")]
+    pub churn_risk_rule: ::prost::alloc::string::String,
+    /// What makes a customer an expansion opportunity, such as "above 75", "the best 200" or "category Healthy".
+    #[prost(string, tag = "17")]
+    pub expansion_opportunity_rule: ::prost::alloc::string::String,
 }
 /// An input as its schema shows it.
 #[derive(serde::Serialize)]

@@ -53,4 +53,6 @@ pub struct Indicator {
     pub scale: Scale,
     /// How rows become a value.
     pub aggregate: Aggregate,
+    /// Score, 0-100, that it has where a customer has data for the component, but not for this; `None` leaves it out.
+    pub missing: Option<f64>,
 }

@@ -1,11 +1,13 @@
 //! What a score is: components, indicators, scales, caps and risk categories. Pure data, valid by construction.
 
 mod category;
+mod flag;
 mod indicator;
 pub mod presets;
 mod scale;
 
 pub use category::{RiskCategories, RiskCategory};
+pub use flag::{Flag, Threshold};
 pub use indicator::{Aggregate, Indicator};
 pub use scale::{Band, Direction, RangeEnd, Scale, Statistic};
 
@@ -83,6 +85,8 @@ pub struct ScoreComponent {
     pub indicators: Vec<Indicator>,
     /// Caps, applied in order.
     pub caps: Vec<Cap>,
+    /// What it counts as for customers of whom none of its indicators has data.
+    pub missing: MissingComponent,
 }
 
 impl ScoreComponent {
@@ -111,6 +115,14 @@ pub enum MissingComponent {
 impl MissingComponent {
     /// Score of a component about which nothing is known.
     pub const NEUTRAL: f64 = 50.0;
+
+    /// The score that stands in the table where the component is missing.
+    pub fn shown(self) -> f64 {
+        match self {
+            Self::Score(score) => score,
+            Self::Exclude => Self::NEUTRAL,
+        }
+    }
 }
 
 /// How components become the health score.
@@ -129,18 +141,16 @@ pub struct Scorecard {
     pub components: Vec<ScoreComponent>,
     /// How components are combined.
     pub combine: Combine,
-    /// What a missing component counts as.
-    pub missing: MissingComponent,
     /// Length of the analysis window in days, also the value of the range end `period`.
     pub analysis_period_days: u32,
     /// Lowest health score given out.
     pub min_health_score: f64,
     /// Highest health score given out.
     pub max_health_score: f64,
-    /// `is_churn_risk` is health score < this.
-    pub churn_risk_threshold: f64,
-    /// `is_expansion_opportunity` is health score > this.
-    pub expansion_opportunity_threshold: f64,
+    /// What decides `is_churn_risk`.
+    pub churn_risk: Flag,
+    /// What decides `is_expansion_opportunity`.
+    pub expansion_opportunity: Flag,
     /// Names for ranges of the health score.
     pub risk_categories: RiskCategories,
 }
@@ -158,6 +168,11 @@ impl Scorecard {
             Combine::WeightedMean => component.weight / self.total_weight(),
             Combine::WeightedSum => component.weight,
         }
+    }
+
+    /// Whether a component takes no part where it is missing.
+    pub fn excludes(&self) -> bool {
+        self.components.iter().any(|c| c.missing == MissingComponent::Exclude)
     }
 
     /// All indicators with the component they belong to, in scorecard order.

@@ -4,8 +4,9 @@ use super::convert::{asset, column, input, origin, output, timestamp};
 use crate::component::spec::ScorecardSpec;
 use crate::component::{Component, Problem};
 use crate::engine::{self, Description, Explanation};
+use crate::plan::Cutoffs;
 use crate::proto;
-use crate::scorecard::{Cap, Indicator, ScoreComponent, Scorecard, presets};
+use crate::scorecard::{Cap, Flag, Indicator, ScoreComponent, Scorecard, Threshold, presets};
 
 /// The answer about a component that has problems.
 pub fn invalid(problems: &[Problem]) -> proto::ValidateComponentResponse {
@@ -50,6 +51,7 @@ fn problem(problem: &Problem) -> proto::ComponentProblem {
 /// What a component would do.
 pub fn description(component: &Component, description: Description) -> proto::DescribeComponentResponse {
     let card = component.scorecard();
+    let (cutoffs, finite) = (Cutoffs::of(card), |score: f64| if score.is_finite() { score } else { 0.0 });
     proto::DescribeComponentResponse {
         asset: Some(asset(component.asset())),
         scorecard_name: component.scorecard_name().to_owned(),
@@ -61,11 +63,25 @@ pub fn description(component: &Component, description: Description) -> proto::De
         analysis_period_days: card.analysis_period_days,
         min_health_score: card.min_health_score,
         max_health_score: card.max_health_score,
-        churn_risk_threshold: card.churn_risk_threshold,
-        expansion_opportunity_threshold: card.expansion_opportunity_threshold,
+        churn_risk_threshold: finite(cutoffs.churn_risk),
+        expansion_opportunity_threshold: finite(cutoffs.expansion_opportunity),
+        churn_risk_rule: rule(card, card.churn_risk, ["below", "the worst"], false),
+        expansion_opportunity_rule: rule(card, card.expansion_opportunity, ["above", "the best"], true),
         warnings: description.warnings,
         outputs: description.outputs.into_iter().map(output).collect(),
         config_hash: component.config_hash().to_owned(),
+    }
+}
+
+fn rule(card: &Scorecard, flag: Flag, [score, customers]: [&str; 2], last: bool) -> String {
+    match flag {
+        Flag::Threshold(threshold @ Threshold::Score(_)) => format!("{score} {threshold}"),
+        Flag::Threshold(capacity) => format!("{customers} {capacity}"),
+        Flag::Category => {
+            let names = card.risk_categories.names();
+            let name = if last { names.last() } else { names.first() };
+            format!("category {}", name.copied().unwrap_or_default())
+        }
     }
 }
 

@@ -85,6 +85,9 @@ fn report(report: RunReport) -> proto::RunReport {
         config_hash: report.config_hash,
         checks: report.checks.into_iter().map(check).collect(),
         preview_json: report.preview.unwrap_or_default(),
+        churn_risk_cutoff: report.cutoffs.churn_risk,
+        expansion_opportunity_cutoff: report.cutoffs.expansion_opportunity,
+        flags_beside_categories: report.flags_beside_categories,
     }
 }
 

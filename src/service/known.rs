@@ -109,6 +109,7 @@ mod tests {
     use super::*;
     use crate::component::Asset;
     use crate::engine::{OutputReport, RunReport};
+    use crate::plan::Cutoffs;
 
     fn finished() -> Arc<Finished> {
         let output = OutputReport {
@@ -141,6 +142,8 @@ mod tests {
             categories: vec![],
             churn_risks: 0,
             expansion_opportunities: 0,
+            cutoffs: Cutoffs { churn_risk: 40.0, expansion_opportunity: 75.0, inclusive: false },
+            flags_beside_categories: None,
             inputs: vec![],
             components: vec![],
             population: vec![],

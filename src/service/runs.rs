@@ -113,7 +113,13 @@ pub struct Runs {
 
 impl Runs {
     /// No runs yet.
-    pub fn new(engine: Engine, limits: Limits, metrics: Metrics, stop: CancellationToken, workers: Arc<Workers>) -> Self {
+    pub fn new(
+        engine: Engine,
+        limits: Limits,
+        metrics: Metrics,
+        stop: CancellationToken,
+        workers: Arc<Workers>,
+    ) -> Self {
         Self { engine, admission: Admission::new(limits), metrics, stop, known: Mutex::default(), workers }
     }
 

@@ -18,6 +18,7 @@ mod eight_examples;
 mod errors;
 mod example_data;
 mod faults;
+mod flags;
 mod folders;
 mod grpc;
 mod guesses;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use customer_health::component::{Component, Input, Population};
 use customer_health::scorecard::{
-    Aggregate, Cap, Combine, Direction, Indicator, InputName, MissingComponent, RangeEnd, RiskCategories, Scale,
+    Aggregate, Cap, Combine, Direction, Flag, Indicator, InputName, MissingComponent, RangeEnd, RiskCategories, Scale,
     ScoreComponent, Statistic,
 };
 
@@ -247,15 +247,16 @@ fn outcome(
     let mut components = Vec::new();
     let mut uncapped = Vec::new();
     for part in &card.components {
-        let (mut sum, mut weights) = (0.0, 0.0);
+        let (mut sum, mut weights, mut own) = (0.0, 0.0, false);
         for indicator in &part.indicators {
-            if let Some(score) = of(part, indicator) {
+            own |= of(part, indicator).is_some();
+            if let Some(score) = of(part, indicator).or(indicator.missing) {
                 sum += indicator.weight * score;
                 weights += indicator.weight;
             }
         }
         // A rounding error beyond 100 is none of the score.
-        let mean = (weights > 0.0).then(|| (sum / weights).min(100.0));
+        let mean = own.then(|| (sum / weights).min(100.0));
         let caps = part.caps.iter().filter(|cap| holds(cap, part, &id, values));
         uncapped.push(mean.map(|mean| (mean, weights)));
         components.push(mean.map(|mean| caps.fold(mean, |score, cap| score.min(cap.at_most))));
@@ -265,7 +266,7 @@ fn outcome(
         .components
         .iter()
         .zip(&components)
-        .filter_map(|(part, score)| match (*score, card.missing) {
+        .filter_map(|(part, score)| match (*score, part.missing) {
             (Some(score), _) | (None, MissingComponent::Score(score)) => Some((part.weight, score)),
             (None, MissingComponent::Exclude) => None,
         })
@@ -275,7 +276,10 @@ fn outcome(
     let divisor = if card.combine == Combine::WeightedSum { 1.0 } else { total };
     let unclipped = if counted.is_empty() || divisor == 0.0 { 50.0 } else { sum / divisor };
     let health = unclipped.max(card.min_health_score).min(card.max_health_score);
-    let (churn, expansion) = (health < card.churn_risk_threshold, health > card.expansion_opportunity_threshold);
+    let (mut churn, mut expansion) = (
+        card.churn_risk.score().is_some_and(|score| health < score),
+        card.expansion_opportunity.score().is_some_and(|score| health > score),
+    );
     let category = match &card.risk_categories {
         RiskCategories::FromThresholds if churn => "high_risk".to_owned(),
         RiskCategories::FromThresholds if expansion => "healthy".to_owned(),
@@ -284,13 +288,20 @@ fn outcome(
             list.iter().find(|c| c.below.is_none_or(|below| health < below)).unwrap().name.clone()
         }
     };
+    let names = card.risk_categories.names();
+    if matches!(card.churn_risk, Flag::Category) {
+        churn = category == names[0];
+    }
+    if matches!(card.expansion_opportunity, Flag::Category) {
+        expansion = category == names[names.len() - 1];
+    }
     let mut drivers = Vec::new();
     for ((part, capped), plain) in card.components.iter().zip(&components).zip(&uncapped) {
         for indicator in &part.indicators {
             let mut driver = Driver {
                 component: part.name.clone(),
                 indicator: indicator.name.clone(),
-                score: of(part, indicator),
+                score: of(part, indicator).or(capped.and(indicator.missing)),
                 weight: 0.0,
                 contribution: 0.0,
             };

@@ -153,7 +153,7 @@ fn yaml(tables: &Tables, path: impl Fn(InputName) -> String, variant: usize) -> 
 }
 
 fn run(partitions: usize) -> Run<'static> {
-    Run { as_of: DateTime::from_timestamp_micros(AS_OF), partitions: Some(partitions), output: None }
+    Run { as_of: DateTime::from_timestamp_micros(AS_OF), partitions: Some(partitions), ..Run::default() }
 }
 
 fn write(folder: &Folder, tables: &Tables) {

@@ -45,6 +45,8 @@ pub fn root() -> &'static Path {
 pub struct Run<'a> {
     pub as_of: Option<DateTime<Utc>>,
     pub partitions: Option<usize>,
+    /// Whether the table is checked.
+    pub checks: bool,
     /// Name of the file to write; `out.parquet` if not given.
     pub output: Option<&'a str>,
 }
@@ -111,7 +113,7 @@ impl Folder {
     pub fn try_run(&self, yaml: &str, run: Run<'_>) -> Result<Scores, EngineError> {
         let output = run.output.unwrap_or("out.parquet");
         let component = Component::new(&self.recipe(yaml, output))?;
-        let request = RunRequest { as_of: run.as_of, ..RunRequest::new() };
+        let request = RunRequest { as_of: run.as_of, checks: run.checks, ..RunRequest::new() };
         let report = block_on(engine(run.partitions).materialize(&component, &request, &silent()))?;
         Ok(Scores::read(&self.path(output), report))
     }
