@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext
 from dagster.components.testing import create_defs_folder_sandbox
 
 from dagster_customer_health import loading
@@ -43,6 +44,7 @@ def _environment(program: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory
     monkeypatch.setenv("CUSTOMER_HEALTH_BIN", program)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     loading.forget()  # as a test stands for a process
+    monkeypatch.setattr(DefinitionsLoadContext, "_instance", None)
 
 
 @pytest.fixture

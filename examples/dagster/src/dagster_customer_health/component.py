@@ -15,8 +15,9 @@ import dagster as dg
 from dagster.components.core.defs_module import find_defs_or_component_yaml
 from pydantic import Field
 
-from . import frames, loading, partitions, paths, report, source
+from . import fields, frames, loading, partitions, paths, report, source
 from ._proto import component_pb2, report_pb2, run_pb2, stream_pb2
+from .editor import Documented
 from .service import HealthScoreClient, HealthScoreServiceResource, ServiceError
 
 _log = logging.getLogger("dagster.customer_health")
@@ -39,33 +40,33 @@ _MOST_PREVIEW_ROWS = 500
 _Scored = Annotated[Any, dg.Resolver(lambda _, value: value, model_field_type=Any, inject_before_resolve=False)]
 
 
-class ServiceSettings(dg.Model, dg.Resolvable):
+class ServiceSettings(dg.Model, Documented):
     """Where the service is, as `HealthScoreServiceResource` takes it."""
 
-    target: str | None = None
+    target: fields.Text | None = None
     tls: bool = False
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    token: str | None = None
-    metadata: dict[str, str] = Field(default_factory=dict)
+    ca_file: fields.Text | None = None
+    cert_file: fields.Text | None = None
+    key_file: fields.Text | None = None
+    token: fields.Text | None = None
+    metadata: fields.TextMap = Field(default_factory=dict)
     timeout_seconds: float | None = None
     ready_timeout_seconds: float = 30
     load_timeout_seconds: float = 2
-    binary: str | None = None
-    allow: list[str] = Field(default_factory=list)
-    memory_limit: str | None = None
+    binary: fields.Text | None = None
+    allow: fields.Texts = Field(default_factory=list)
+    memory_limit: fields.Text | None = None
 
 
-class PartitionDimension(dg.Model, dg.Resolvable):
+class PartitionDimension(dg.Model, Documented):
     """One dimension of a partitioned asset."""
 
-    name: str | None = Field(default=None, description="Name of the dimension, such as `date` or `region`.")
+    name: fields.Text | None = Field(default=None, description="Name of the dimension, such as `date` or `region`.")
     type: str = Field(description="daily, weekly, monthly, hourly, static or dynamic.")
-    start: str | None = Field(default=None, description="First day of a dimension in time.")
-    values: list[str] | str | None = Field(default=None, description="Keys of a static dimension.")
-    dynamic_partition_name: str | None = Field(default=None, description="Name of a dynamic dimension.")
-    column: str | None = Field(default=None, description="Column of the inputs that tells which rows belong to a key.")
+    start: fields.Text | None = Field(default=None, description="First day of a dimension in time.")
+    values: fields.Texts | None = Field(default=None, description="Keys of a static dimension.")
+    dynamic_partition_name: fields.Text | None = Field(default=None, description="Name of a dynamic dimension.")
+    column: fields.Text | None = Field(default=None, description="Column of the inputs that tells which rows belong to a key.")
 
 
 class CustomerHealthScoreError(dg.DagsterInvalidDefinitionError):
@@ -93,38 +94,38 @@ class _Input:
         return f".in-memory/{self.name}.parquet"
 
 
-class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
+class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
     """Scores customers from up to four tables: one row per customer with a health score of 0-100, a risk category, and flags
     for churn risk and expansion opportunity. The work is done by the customer-health service, which reads the same file.
     """
 
     # --- The asset -----------------------------------------------------------------------------------------------------
-    asset_name: str = Field(default="customer_health_scores", description="Key of the asset; `/` stands between its parts.")
-    description: str | None = Field(default=None, description="What the asset is, for people.")
-    group_name: str | None = Field(default=None, description="Group that the asset is shown in.")
-    owners: list[str] | None = Field(default=None, description="Owners: e-mail addresses or `team:NAME`.")
-    asset_tags: dict[str, Any] | None = Field(default=None, description="Tags of the asset.")
-    kinds: list[str] | None = Field(default=None, description="Kinds of the asset; parquet if left out.")
-    deps: list[str] | None = Field(default=None, description="Further upstream assets.")
+    asset_name: fields.Key = Field(default="customer_health_scores", description="Key of the asset; `/` stands between its parts.")
+    description: fields.Text | None = Field(default=None, description="What the asset is, for people.")
+    group_name: fields.Text | None = Field(default=None, description="Group that the asset is shown in.")
+    owners: fields.Texts | None = Field(default=None, description="Owners: e-mail addresses or `team:NAME`.")
+    asset_tags: fields.Tags | None = Field(default=None, description="Tags of the asset.")
+    kinds: fields.Texts | None = Field(default=None, description="Kinds of the asset; parquet if left out.")
+    deps: fields.Keys | None = Field(default=None, description="Further upstream assets.")
     column_lineage: dict[str, list[str]] | None = Field(
         default=None, description="Lineage of columns in place of what the service finds: column, columns of the first upstream asset."
     )
 
     # --- Where the tables come from, and where they go -----------------------------------------------------------------
-    customer_data_asset_key: str | None = Field(default=None, description="Asset that the customer input comes from.")
-    customer_data_asset: str | None = Field(default=None, description="The same.")
-    subscription_data_asset_key: str | None = Field(default=None, description="Asset that the subscription input comes from.")
-    subscription_data_asset: str | None = Field(default=None, description="The same.")
-    product_usage_asset_key: str | None = Field(default=None, description="Asset that the usage input comes from.")
-    product_usage_asset: str | None = Field(default=None, description="The same.")
-    support_ticket_asset_key: str | None = Field(default=None, description="Asset that the support input comes from.")
-    support_ticket_asset: str | None = Field(default=None, description="The same.")
-    data_dir: str | None = Field(
+    customer_data_asset_key: fields.Key | None = Field(default=None, description="Asset that the customer input comes from.")
+    customer_data_asset: fields.Key | None = Field(default=None, description="The same.")
+    subscription_data_asset_key: fields.Key | None = Field(default=None, description="Asset that the subscription input comes from.")
+    subscription_data_asset: fields.Key | None = Field(default=None, description="The same.")
+    product_usage_asset_key: fields.Key | None = Field(default=None, description="Asset that the usage input comes from.")
+    product_usage_asset: fields.Key | None = Field(default=None, description="The same.")
+    support_ticket_asset_key: fields.Key | None = Field(default=None, description="Asset that the support input comes from.")
+    support_ticket_asset: fields.Key | None = Field(default=None, description="The same.")
+    data_dir: fields.Text | None = Field(
         default=None,
         description="Folder or URI of the assets' tables, `{data_dir}/{asset/key}[/{partition}].parquet`, as UPathIOManager and "
         "PolarsParquetIOManager have them. Without it, and without paths, frames are loaded from and given to IO managers.",
     )
-    io_manager_key: str | None = Field(default=None, description="IO manager with which downstream assets load the tables.")
+    io_manager_key: fields.Text | None = Field(default=None, description="IO manager with which downstream assets load the tables.")
     inputs: _Scored = Field(default=None, description="The tables to score from: customer, subscription, usage, support.")
     output: _Scored = Field(default=None, description="Parquet file to write, in place of the one in `data_dir`.")
     fan_out: _Scored = Field(default=None, description="Tables beside the scores, each an asset: churn_risk, expansion.")
@@ -153,15 +154,20 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
 
     # --- Partitions ----------------------------------------------------------------------------------------------------
     partition_type: str | None = Field(default=None, description="daily, weekly, monthly, hourly, static, dynamic or multi.")
-    partition_start: str | None = Field(default=None, description="First day, such as '2025-01-01'.")
-    partition_values: str | list[str] | None = Field(default=None, description="Keys of static partitions, with commas between.")
-    dynamic_partition_name: str | None = Field(default=None, description="Name of dynamic partitions.")
+    partition_start: fields.Text | None = Field(default=None, description="First day, such as '2025-01-01'.")
+    partition_values: fields.Texts | None = Field(default=None, description="Keys of static partitions, with commas between.")
+    dynamic_partition_name: fields.Text | None = Field(default=None, description="Name of dynamic partitions.")
+    backfill_policy: fields.Policy | None = Field(
+        default=None,
+        description="single_run, multi_run, or `{type: multi_run, max_partitions_per_run: 10}`: how many partitions a run of a "
+        "backfill has; one if left out.",
+    )
     partition_dimensions: list[PartitionDimension] | None = Field(default=None, description="Dimensions, in place of the above.")
-    partition_static_dim: str | None = Field(default=None, description="Name of the static dimension of `multi`; static_dim.")
-    partition_date_column: str | None = Field(
+    partition_static_dim: fields.Text | None = Field(default=None, description="Name of the static dimension of `multi`; static_dim.")
+    partition_date_column: fields.Text | None = Field(
         default=None, description="Column of the inputs in time: only rows of the partition count. Inputs without it count whole."
     )
-    partition_static_column: str | None = Field(
+    partition_static_column: fields.Text | None = Field(
         default=None, description="Column of the inputs that has the static or dynamic key: only rows with it count."
     )
     partition_window: str = Field(
@@ -172,7 +178,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
 
     # --- How it runs ---------------------------------------------------------------------------------------------------
     service: ServiceSettings | None = Field(default=None, description="Where the service is; a local one is started if left out.")
-    resource_key: str | None = Field(default=None, description="Resource of the definitions to use when it runs.")
+    resource_key: fields.Text | None = Field(default=None, description="Resource of the definitions to use when it runs.")
     asset_checks: bool = Field(default=True, description="Whether the service checks the table, as asset checks.")
     include_preview_metadata: bool = Field(default=False, description="Whether to show the first rows.")
     preview_rows: int = Field(default=25, description="How many of them.")
@@ -180,7 +186,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
         default=False, description="Whether a table without customers may take the place of one that has some."
     )
     freshness_max_lag_minutes: int | None = Field(default=None, description="Older than this is stale.")
-    freshness_cron: str | None = Field(default=None, description="When the asset has to be there, such as '0 9 * * *'.")
+    freshness_cron: fields.Text | None = Field(default=None, description="When the asset has to be there, such as '0 9 * * *'.")
     retry_policy_max_retries: int | None = Field(default=None, description="How often to try again.")
     retry_policy_delay_seconds: float | None = Field(default=None, description="Seconds before another try; 1.")
     retry_policy_backoff: str = Field(default="exponential", description="linear or exponential.")
@@ -312,7 +318,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
         common = dict(
             group_name=self.group_name,
             owners=self.owners,
-            tags={name: _text(value) for name, value in (self.asset_tags or {}).items()},
+            tags=self.asset_tags or {},
             kinds=set(self.kinds or ["parquet"]),
             code_version=code_version,
             freshness_policy=self._freshness(),
@@ -322,6 +328,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
         runs = dict(
             ins=frames_in,
             partitions_def=self.partitions_def,
+            backfill_policy=self.backfill_policy,
             retry_policy=self._retry(),
             required_resource_keys={self.resource_key} if self.resource_key else set(),
         )
@@ -351,7 +358,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
             for name, severity in report.CHECKS.items()
         ]
 
-        @dg.multi_asset(name="__".join(self.key.path), specs=specs, check_specs=check_specs if self.asset_checks else [], **runs)
+        @dg.multi_asset(name=fields.op_name(self.key), specs=specs, check_specs=check_specs if self.asset_checks else [], **runs)
         def customer_health_tables(context: dg.AssetExecutionContext, **loaded: Any) -> Iterator[dg.MaterializeResult]:
             yield from self._materialize(context, component, loaded)
 
@@ -433,6 +440,8 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
             if part.days and self.partition_window == "partition":
                 request.analysis_period_days = part.days
         request.history = self._history(component, part) or ""
+        if self.streams_back and request.history and (source.render(str(self.calculate_trend), component.variables) or "").lower() == "true":
+            context.log.warning("calculate_trend: earlier scores have no place in memory, so that the trend is empty: give `history`")
         return request
 
     def _events(
@@ -571,6 +580,8 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
         """
         if not self.calculate_trend or self.history:
             return None
+        if self.streams_back:
+            return ".in-memory/history.parquet"
         place = part.path if part else None
         if part and part.window:
             place = part.previous or f"{part.path}.before"
@@ -635,7 +646,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, dg.Resolvable):
 # Attributes that the service reads; all others are Dagster's, and blanks to the service.
 _SERVICES = frozenset(
     """
-    asset_name description group_name owners asset_tags kinds customer_data_asset_key customer_data_asset
+    asset_name customer_data_asset_key customer_data_asset
     subscription_data_asset_key subscription_data_asset product_usage_asset_key product_usage_asset support_ticket_asset_key
     support_ticket_asset inputs output fan_out history scorecard components engagement_weight product_usage_weight
     payment_health_weight support_health_weight analysis_period_days min_health_score max_health_score churn_risk_threshold
@@ -656,10 +667,6 @@ def _problem(problem: Any) -> str:
     place = f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
     hint = f"\n  hint: {problem.hint}" if problem.hint else ""
     return f"{place}: {problem.message}{hint}"
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _hash(text: str) -> str:

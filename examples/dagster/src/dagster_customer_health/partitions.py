@@ -81,6 +81,10 @@ def _axis(kind: Any, start: Any, values: Any, dynamic_name: str | None, where: s
         if not start:
             raise dg.DagsterInvalidDefinitionError(f"{where}: give the first day, such as `partition_start: '2025-01-01'`")
         start = str(start)
+        try:
+            datetime.strptime(start[: len("2025-01-01")], "%Y-%m-%d")
+        except ValueError:
+            raise dg.DagsterInvalidDefinitionError(f"{where}: `{start}` is no day: give the first day, such as '2025-01-01'") from None
         if kind == "hourly" and len(start) == len("2025-01-01"):
             start += "-00:00"
         return _TIMED[kind](start_date=start)
