@@ -1,6 +1,7 @@
 //! A typed client: asks a server for a run, and tells progress and failures in the words of this crate.
 
 mod connect;
+mod problems;
 
 use std::error::Error;
 use std::future::ready;
@@ -17,7 +18,7 @@ pub use connect::ClientOptions;
 
 use connect::Bearer;
 
-use crate::component::{FanOut, Recipe};
+use crate::component::{FanOut, Problem, Recipe};
 use crate::error::ErrorKind;
 use crate::proto::component_source::Source;
 use crate::proto::customer_health_service_client::CustomerHealthServiceClient;
@@ -63,6 +64,16 @@ pub struct ClientError {
     pub kind: ErrorKind,
     /// The server's words, or what kept it from answering.
     pub message: String,
+    /// The component's problems, where it is at fault: as many as a status holds.
+    pub problems: Vec<Problem>,
+    /// How many problems there are; [`Client::validate_component`] tells them all.
+    pub all_problems: usize,
+}
+
+impl ClientError {
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), problems: Vec::new(), all_problems: 0 }
+    }
 }
 
 impl Client {
@@ -193,8 +204,7 @@ impl Client {
 }
 
 fn no_result() -> ClientError {
-    let message = "the server ended the call without a result\nhint: the server's log says why".to_owned();
-    ClientError { kind: ErrorKind::Internal, message }
+    ClientError::new(ErrorKind::Internal, "the server ended the call without a result\nhint: the server's log says why")
 }
 
 /// An input in pieces of 1 MiB, the last one marked as such.
@@ -224,13 +234,16 @@ pub fn request(
         history: overrides.history.clone().unwrap_or_default(),
         analysis_period_days: overrides.analysis_period_days,
         outputs: overrides.fan_out.iter().map(output).collect(),
-        as_of: as_of.map(|time| prost_types::Timestamp {
-            seconds: time.timestamp(),
-            nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0),
-        }),
+        as_of: as_of.map(timestamp),
         run_id: run_id.unwrap_or_default().to_owned(),
         ..MaterializeRequest::default()
     })
+}
+
+/// A moment, for any request.
+pub fn timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {
+    let nanos = i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0);
+    prost_types::Timestamp { seconds: time.timestamp(), nanos }
 }
 
 /// The component of a recipe, for any request.
@@ -289,7 +302,8 @@ impl From<Status> for ClientError {
             _ if status.message().is_empty() => status.code().description().to_lowercase(),
             _ => status.message().to_owned(),
         };
-        Self { kind, message }
+        let (problems, all_problems) = problems::of(&status);
+        Self { kind, message, problems, all_problems }
     }
 }
 
@@ -331,10 +345,8 @@ mod tests {
     #[test]
     fn the_reason_decides_the_kind_and_the_code_stands_in() {
         let mut status = Status::aborted("another run writes it");
-        assert_eq!(
-            ClientError::from(status.clone()),
-            ClientError { kind: ErrorKind::OutputConflict, message: "another run writes it".into() }
-        );
+        let told = ClientError::new(ErrorKind::OutputConflict, "another run writes it");
+        assert_eq!(ClientError::from(status.clone()), told);
         status.metadata_mut().insert(REASON, "UNAVAILABLE".parse().unwrap());
         assert_eq!(ClientError::from(status).kind, ErrorKind::Unavailable);
         let bare = ClientError::from(Status::deadline_exceeded(""));

@@ -36,7 +36,7 @@ impl ComponentArgs {
     pub fn recipe(&self) -> Result<Recipe, Failure> {
         let mut recipe = Recipe::read(&self.file).map_err(|error| {
             let kind = if self.file.exists() { error.kind() } else { ErrorKind::NotFound };
-            Failure::new(kind, error.to_string())
+            Failure::new(kind, error.to_string()).told_by(error.problems)
         })?;
         for (name, path) in &self.inputs {
             let path = absolute(path)?;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 
 use crate::client::ClientError;
-use crate::component::ComponentError;
+use crate::component::{ComponentError, Problem};
 use crate::engine::EngineError;
 use crate::error::ErrorKind;
 use crate::service::{CredentialError, ServeError, TelemetryError};
@@ -78,17 +78,30 @@ pub struct Failure {
     pub code: u8,
     /// What is wrong and the way out.
     pub message: String,
+    /// The same with places, where it is the component that is wrong.
+    pub problems: Vec<Problem>,
 }
 
 impl Failure {
     /// A failure of a kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { code: code(kind), message: message.into() }
+        Self::with_code(code(kind), message)
+    }
+
+    /// A failure with an exit code.
+    pub fn with_code(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), problems: Vec::new() }
+    }
+
+    /// The same failure, told by these problems.
+    pub fn told_by(mut self, problems: Vec<Problem>) -> Self {
+        self.problems = problems;
+        self
     }
 
     /// A command line that is wrong in a way that only shows when it is looked at as a whole.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { code: USAGE, message: message.into() }
+        Self::with_code(USAGE, message)
     }
 
     /// What the operating system said about something, such as `cannot write x.yaml`.
@@ -101,6 +114,24 @@ impl Failure {
             _ => ErrorKind::Internal,
         };
         Self::new(kind, format!("{what}: {error}"))
+    }
+
+    /// The stable name of what sort of failure it is.
+    pub fn kind(&self) -> &'static str {
+        match self.code {
+            USAGE => "USAGE",
+            CHECKS_FAILED => "CHECKS_FAILED",
+            _ => {
+                ErrorKind::ALL.into_iter().find(|kind| code(*kind) == self.code).unwrap_or(ErrorKind::Internal).reason()
+            }
+        }
+    }
+
+    /// What is wrong, and the way out.
+    pub fn parts(&self) -> (&str, Option<&str>) {
+        let message = self.message.trim_end();
+        let parts = message.split_once("\n  hint: ").or_else(|| message.split_once("\nhint: "));
+        parts.map_or((message, None), |(message, hint)| (message, Some(hint)))
     }
 
     /// The failure as it goes to stderr.
@@ -118,13 +149,14 @@ impl Failure {
 
 impl From<ComponentError> for Failure {
     fn from(error: ComponentError) -> Self {
-        Self::new(error.kind(), error.to_string())
+        let failure = Self::new(error.kind(), error.to_string());
+        failure.told_by(error.problems)
     }
 }
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        Self::new(error.kind(), error.to_string())
+        Self::new(error.kind(), error.to_string()).told_by(error.problems().to_vec())
     }
 }
 
@@ -152,7 +184,7 @@ impl From<TelemetryError> for Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        Self::new(error.kind, error.message)
+        Self::new(error.kind, error.message).told_by(error.problems)
     }
 }
 

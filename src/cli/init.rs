@@ -6,8 +6,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use arrow::datatypes::{DataType, SchemaRef};
+use serde_json::json;
 
 use super::exit::{self, Failure};
+use super::format::{self, Format, FormatArgs};
 use super::starter::{self, Table};
 use super::{args, block_on, print};
 use crate::component::{Component, InputOverride, Overrides, Recipe};
@@ -44,6 +46,9 @@ pub struct InitArgs {
     /// Overwrite the file if it exists
     #[arg(long, requires = "output")]
     force: bool,
+
+    #[command(flatten)]
+    pub format: FormatArgs,
 }
 
 /// Writes the starter.
@@ -57,12 +62,17 @@ pub fn run(args: &InitArgs) -> Result<(), Failure> {
     let card = starter::default_scorecard()?;
     let tables = block_on(tables(args, &card))?;
     let text = starter::yaml(&card, &tables);
-    match &args.output {
-        None => print::stdout(&text),
-        Some(output) => {
-            write(output, &text, args.force)?;
-            let names: Vec<&str> = tables.keys().map(|name| name.as_str()).collect();
-            let file = output.display();
+    if let Some(output) = &args.output {
+        write(output, &text, args.force)?;
+    }
+    let names: Vec<&str> = tables.keys().map(|name| name.as_str()).collect();
+    match (args.format.format, args.output.as_deref().map(Path::display)) {
+        (Format::Json, file) => {
+            let file = file.map(|file| file.to_string());
+            format::document(&json!({"file": file, "inputs": names, "text": text}))
+        }
+        (Format::Text, None) => print::stdout(&text),
+        (Format::Text, Some(file)) => {
             print::stdout(&format!("wrote {file} with {}\nnext: customer-health validate {file}\n", names.join(", ")))
         }
     }

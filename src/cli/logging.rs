@@ -50,6 +50,11 @@ fn filter(text: &str) -> Result<String, String> {
 }
 
 impl LogArgs {
+    /// Whether the log is JSON.
+    pub fn is_json(&self) -> bool {
+        self.log_format == Form::Json
+    }
+
     /// Begins to log, and to export where there is a collector. Within a runtime only.
     ///
     /// # Errors

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use clap::ValueEnum;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -11,9 +10,10 @@ use uuid::Uuid;
 use super::args::{self, ComponentArgs, LimitArgs};
 use super::engine::EngineArgs;
 use super::exit::{self, Failure};
+use super::format::{self, Format, FormatArgs};
 use super::pipes::Pipes;
 use super::progress::Progress;
-use super::remote::RemoteArgs;
+use super::remote::{self, RemoteArgs};
 use super::{asked_to_stop, block_on, print, summary};
 use crate::client::{self, Client, ClientOptions, Notice};
 use crate::error::ErrorKind;
@@ -90,15 +90,8 @@ pub struct MaterializeArgs {
     #[arg(long, short)]
     quiet: bool,
 
-    /// What goes to stdout: a summary for people, or one JSON document for scripts
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
+    #[command(flatten)]
+    pub format: FormatArgs,
 }
 
 /// Runs, and tells what came of it; Dagster too, where it started this process.
@@ -126,7 +119,7 @@ fn materialize(args: &MaterializeArgs, pipes: &mut Option<Pipes>) -> Result<(), 
     if let Some(pipes) = pipes {
         pipes.adopt(&mut request);
     }
-    let mut progress = Progress::new(args.quiet, args.format == Format::Text);
+    let mut progress = Progress::new(args.quiet, args.format.format == Format::Text);
     let outcome = block_on(async {
         let on_notice = |notice| {
             if let Some(pipes) = pipes {
@@ -147,10 +140,10 @@ fn materialize(args: &MaterializeArgs, pipes: &mut Option<Pipes>) -> Result<(), 
     if let Some(pipes) = pipes {
         pipes.report(&result);
     }
-    match args.format {
+    match args.format.format {
         Format::Text if args.quiet => {}
         Format::Text => print::stdout(&summary::text(&result))?,
-        Format::Json => print::stdout(&json(&result)?)?,
+        Format::Json => format::document(&result)?,
     }
     // A step of Dagster's that fails for a check would hide what Dagster itself makes of checks.
     if pipes.is_some() { Ok(()) } else { checked(&result) }
@@ -168,7 +161,7 @@ fn checked(result: &MaterializeResult) -> Result<(), Failure> {
         "the table is published, but did not pass its checks\n{}\nhint: do not use it before its inputs are looked at",
         told.join("\n")
     );
-    Err(Failure { code: exit::CHECKS_FAILED, message })
+    Err(Failure::with_code(exit::CHECKS_FAILED, message))
 }
 
 async fn call(
@@ -224,11 +217,9 @@ async fn ask(
     request: MaterializeRequest,
     on_notice: impl FnMut(Notice),
 ) -> Result<MaterializeResult, Failure> {
-    Ok(client.materialize(request, on_notice).await?)
-}
-
-fn json(result: &MaterializeResult) -> Result<String, Failure> {
-    let text = serde_json::to_string_pretty(result)
-        .map_err(|error| Failure::new(ErrorKind::Internal, format!("the report cannot be written: {error}")))?;
-    Ok(format!("{text}\n"))
+    let (component, inputs, history) = (request.component.clone(), request.inputs.clone(), request.history.clone());
+    match client.materialize(request, on_notice).await {
+        Ok(result) => Ok(result),
+        Err(error) => Err(remote::told_whole(&mut client, (component, inputs, history), error).await),
+    }
 }

@@ -4,6 +4,7 @@ mod args;
 mod engine;
 pub mod exit;
 mod explain;
+mod format;
 mod init;
 mod json_lines;
 mod logging;
@@ -13,6 +14,7 @@ mod pipes_report;
 mod print;
 mod progress;
 mod remote;
+mod rounded;
 mod schema;
 mod security;
 mod serve;
@@ -27,6 +29,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use exit::Failure;
+use format::Format;
 
 /// How long work that was cancelled gets to clean up behind itself.
 const CLEAN_UP: Duration = Duration::from_secs(5);
@@ -81,26 +84,51 @@ pub fn run() -> ExitCode {
         Err(error) => {
             // Help and version are no failures, and go to stdout; a closed pipe is nobody's problem.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { 0 });
+            if !error.use_stderr() {
+                return ExitCode::SUCCESS;
+            }
+            if format::asked_for_json(std::env::args_os()) {
+                let told = error.render().to_string();
+                let told = told.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+                let _ = format::document(&format::failed(&Failure::usage(format!("{told}\nhint: see --help"))));
+            }
+            return ExitCode::from(exit::USAGE);
         }
     };
     // A server is told on its command line what to log.
     if !matches!(cli.command, Command::Serve(_)) {
         logging::start();
     }
-    let outcome = match cli.command {
-        Command::Materialize(args) => materialize::run(&args),
-        Command::Serve(args) => serve::run(&args),
-        Command::Validate(args) => validate::run(&args),
-        Command::Schema(args) => schema::run(&args),
-        Command::Explain(args) => explain::run(&args),
-        Command::Init(args) => init::run(&args),
+    let outcome = match &cli.command {
+        Command::Materialize(args) => materialize::run(args),
+        Command::Serve(args) => serve::run(args),
+        Command::Validate(args) => validate::run(args),
+        Command::Schema(args) => schema::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Init(args) => init::run(args),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            print::stderr(&failure.text());
-            ExitCode::from(failure.code)
+    let Err(failure) = outcome else { return ExitCode::SUCCESS };
+    match &cli.command {
+        Command::Serve(args) if args.logs_json() => print::stderr(&format!("{}\n", format::line(&failure))),
+        _ => print::stderr(&failure.text()),
+    }
+    // A table that did not pass its checks is told by its report, which is the document.
+    if cli.command.format() == Format::Json && failure.code != exit::CHECKS_FAILED {
+        // Where stdout cannot be written, stderr has said it.
+        let _ = format::document(&format::failed(&failure));
+    }
+    ExitCode::from(failure.code)
+}
+
+impl Command {
+    /// What is to go to stdout.
+    fn format(&self) -> Format {
+        match self {
+            Self::Materialize(args) => args.format.format,
+            Self::Validate(args) => args.format.format,
+            Self::Explain(args) => args.format.format,
+            Self::Init(args) => args.format.format,
+            Self::Serve(_) | Self::Schema(_) => Format::Text,
         }
     }
 }

@@ -14,10 +14,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::exit::{self, Failure};
+use super::exit::Failure;
 use super::{pipes_report, print};
 use crate::client::Notice;
-use crate::error::ErrorKind;
 use crate::proto::{MaterializeRequest, MaterializeResult};
 
 /// Where Dagster says what the run is about.
@@ -181,10 +180,9 @@ impl Pipes {
         let params = match failure {
             None => json!({}),
             Some(failure) => {
-                let kind = ErrorKind::ALL.into_iter().find(|kind| exit::code(*kind) == failure.code);
                 let exception = json!({
                     "message": failure.message,
-                    "name": kind.map_or("USAGE", |kind| kind.reason()),
+                    "name": failure.kind(),
                     "stack": [], "cause": null, "context": null,
                 });
                 json!({"exception": exception})

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::args;
 use super::exit::Failure;
-use crate::client::{Client, ClientOptions};
+use crate::client::{self, Client, ClientError, ClientOptions};
+use crate::component::{ComponentError, Problem, Recipe};
+use crate::proto::{ComponentSource, InputOverride, ValidateComponentRequest};
 use crate::service::{Credential, CredentialError, Tokens};
 
 /// Which server, and what it wants to see.
@@ -58,4 +60,34 @@ impl RemoteArgs {
         }
         Ok(Some(Client::connect_with(uri, &options).await?))
     }
+}
+
+/// What a call was about: the component, the tables in place of its own, and the history.
+pub type Asked = (Option<ComponentSource>, Vec<InputOverride>, String);
+
+/// What a call about a recipe is about.
+///
+/// # Errors
+/// Where the working directory cannot be told.
+pub fn asked(recipe: &Recipe) -> Result<Asked, Failure> {
+    let component =
+        client::component(recipe).map_err(|error| Failure::io("cannot tell the working directory", &error))?;
+    Ok((Some(component), client::inputs(recipe), recipe.overrides.history.clone().unwrap_or_default()))
+}
+
+/// A call's failure with all of the component's problems. Headers are short, and a status may hold the first of them only.
+pub async fn told_whole(client: &mut Client, (component, inputs, history): Asked, error: ClientError) -> Failure {
+    if error.problems.len() >= error.all_problems {
+        return error.into();
+    }
+    let all = error.all_problems;
+    let answer = client.validate_component(ValidateComponentRequest { component, inputs, history }).await;
+    let problems: Vec<Problem> =
+        answer.map(|answer| answer.problems.into_iter().map(Problem::from).collect()).unwrap_or_default();
+    // What only the run finds is told by the run alone.
+    if problems.len() < all {
+        return error.into();
+    }
+    let told = ComponentError::new(problems);
+    Failure::new(error.kind, told.to_string()).told_by(told.problems)
 }

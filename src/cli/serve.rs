@@ -90,6 +90,13 @@ pub struct ServeArgs {
     metrics_listen: Option<String>,
 }
 
+impl ServeArgs {
+    /// Whether stderr is read by programs.
+    pub fn logs_json(&self) -> bool {
+        self.log.is_json()
+    }
+}
+
 /// A folder that is there, from the root.
 fn folder(path: &Path) -> Result<PathBuf, Failure> {
     let failed = |error| Failure::io(&format!("cannot read the folder of components {}", path.display()), &error);
@@ -190,6 +197,5 @@ fn cannot_listen(given: &str, error: &io::Error) -> Failure {
     let failure = Failure::io(&format!("cannot listen on {given}"), error);
     let message = format!("{}\n{hint}", failure.message);
     // What is no address at all is a slip on the command line.
-    let code = if error.kind() == io::ErrorKind::InvalidInput { exit::USAGE } else { failure.code };
-    Failure { code, message }
+    Failure::with_code(if error.kind() == io::ErrorKind::InvalidInput { exit::USAGE } else { failure.code }, message)
 }

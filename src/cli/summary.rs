@@ -181,7 +181,8 @@ fn stages(report: &RunReport) -> String {
     format!("\nseconds: {:.2} ({})\n", seconds.iter().sum::<f64>(), parts.join(", "))
 }
 
-fn input_name(input: Input) -> &'static str {
+/// Name of an input.
+pub fn input_name(input: Input) -> &'static str {
     match input {
         Input::Unspecified => "unknown",
         Input::Customer => "customer",

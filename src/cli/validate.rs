@@ -2,12 +2,19 @@
 
 use std::fmt::Write as _;
 
-use super::args::ComponentArgs;
+use serde::Serialize;
+
+use super::args::{ComponentArgs, LimitArgs};
 use super::exit::{self, Failure};
+use super::format::{self, Format, FormatArgs};
 use super::print::list;
+use super::remote::{self, RemoteArgs};
+use super::summary::input_name;
 use super::{block_on, print};
-use crate::component::Component;
-use crate::engine::{Description, Engine, EngineConfig, FieldOrigin};
+use crate::component::Recipe;
+use crate::engine::Engine;
+use crate::proto::{DescribeComponentRequest, DescribeComponentResponse, FieldOrigin};
+use crate::service;
 
 /// Arguments of `validate`.
 #[derive(Debug, clap::Args)]
@@ -18,11 +25,31 @@ where a run could start: an input that does not exist is told with the rest, and
 Examples:
   customer-health validate component.yaml
   customer-health validate component.yaml --input usage=exports/usage.parquet
+  customer-health validate component.yaml --format json | jq '.error.problems[] | {{line, message}}'
+  customer-health validate component.yaml --server http://127.0.0.1:50051
 
 {}", exit::HELP))]
 pub struct ValidateArgs {
     #[command(flatten)]
     component: ComponentArgs,
+
+    #[command(flatten)]
+    remote: RemoteArgs,
+
+    #[command(flatten)]
+    limits: LimitArgs,
+
+    #[command(flatten)]
+    pub format: FormatArgs,
+}
+
+/// What is told of a component that could run.
+#[derive(Serialize)]
+struct Valid<'a> {
+    valid: bool,
+    file: &'a str,
+    #[serde(flatten)]
+    description: &'a DescribeComponentResponse,
 }
 
 /// Checks the component, then its inputs.
@@ -31,35 +58,48 @@ pub struct ValidateArgs {
 /// All problems of the component, or what is wrong with an input.
 pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
     let recipe = args.component.recipe()?;
-    let (component, described) = block_on(async {
-        let engine = Engine::new(EngineConfig::default())?;
-        let component = engine.component(&recipe).await?;
-        let described = engine.describe(&component).await;
-        Ok((component, described))
-    })?;
-    let file = args.component.file.display().to_string();
-    match described {
-        Ok(description) => print::stdout(&text(&file, &component, &description)),
-        Err(error) => Err(error.into()),
+    let description = block_on(described(args, &recipe))?;
+    let file = &args.component.file.display().to_string();
+    match args.format.format {
+        Format::Text => print::stdout(&text(file, &description)),
+        Format::Json => format::document(&Valid { valid: true, file, description: &description }),
     }
 }
 
-fn text(file: &str, component: &Component, description: &Description) -> String {
+async fn described(args: &ValidateArgs, recipe: &Recipe) -> Result<DescribeComponentResponse, Failure> {
+    let Some(mut client) = args.remote.client().await? else {
+        let engine = Engine::new(args.limits.engine())?;
+        let component = engine.component(recipe).await?;
+        let description = engine.describe(&component).await?;
+        return Ok(service::description(&component, description));
+    };
+    let asked = remote::asked(recipe)?;
+    let (component, inputs, history) = asked.clone();
+    let described = client.describe_component(DescribeComponentRequest { component, inputs, history }).await;
+    match described {
+        Ok(description) => Ok(description),
+        Err(error) => Err(remote::told_whole(&mut client, asked, error).await),
+    }
+}
+
+fn text(file: &str, description: &DescribeComponentResponse) -> String {
     let columns: Vec<&str> = description.columns.iter().map(|column| column.name.as_str()).collect();
     let mut text = format!("{file} is valid, and its inputs can be read\n");
-    let _ = writeln!(text, "  asset: {}", component.asset().name);
-    let _ = writeln!(text, "  scorecard: {} {:.12}", component.scorecard_name(), component.scorecard_hash());
-    let _ = writeln!(text, "  output: {}", component.output().unwrap_or("not named; give it with --output"));
+    let asset = description.asset.as_ref().map(|asset| asset.name.as_str());
+    let _ = writeln!(text, "  asset: {}", asset.unwrap_or_default());
+    let _ = writeln!(text, "  scorecard: {} {:.12}", description.scorecard_name, description.scorecard_hash);
+    let output = Some(description.output.as_str()).filter(|output| !output.is_empty());
+    let _ = writeln!(text, "  output: {}", output.unwrap_or("not named; give it with --output"));
     let _ = writeln!(text, "  columns: {}", columns.join(", "));
     for input in &description.inputs {
-        let has = input.fields.iter().filter(|field| field.origin != FieldOrigin::Absent).count();
-        let _ = writeln!(text, "  input {}: {}", input.name, input.path);
+        let has = input.fields.iter().filter(|field| field.origin() != FieldOrigin::Absent).count();
+        let _ = writeln!(text, "  input {}: {}", input_name(input.input()), input.path);
         let _ = writeln!(text, "    key {}, {has} of {} fields found", input.key, input.fields.len());
         for field in &input.fields {
-            let _ = match &field.origin {
-                FieldOrigin::Column => writeln!(text, "    {}", field.field),
-                FieldOrigin::Alias(column) => writeln!(text, "    {}: column {column}", field.field),
-                FieldOrigin::Expression(sql) => writeln!(text, "    {}: {sql}", field.field),
+            let _ = match field.origin() {
+                FieldOrigin::Column | FieldOrigin::Unspecified => writeln!(text, "    {}", field.field),
+                FieldOrigin::Alias => writeln!(text, "    {}: column {}", field.field, field.source),
+                FieldOrigin::Expression => writeln!(text, "    {}: {}", field.field, field.source),
                 FieldOrigin::Absent => writeln!(text, "    {}: no such column", field.field),
             };
         }
@@ -70,46 +110,40 @@ fn text(file: &str, component: &Component, description: &Description) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::component::Recipe;
-    use crate::engine::{ColumnReport, FieldReport, InputDescription};
-    use crate::scorecard::InputName;
+    use crate::proto::{Asset, ColumnReport, FieldDescription, Input, InputDescription};
 
     #[test]
     fn the_summary_shows_where_each_field_comes_from() {
-        let text_of_it = "inputs: {usage: u.parquet}\noutput: out.parquet".to_owned();
-        let component = Component::new(&Recipe { text: text_of_it, ..Recipe::default() }).unwrap();
-        let field = |name: &str, origin| FieldReport {
-            component: "product_usage".into(),
-            indicator: name.into(),
+        let field = |name: &str, origin: FieldOrigin, source: &str| FieldDescription {
             field: name.into(),
-            origin,
-            unparsable: 0,
-            unmapped: 0,
-            unmapped_texts: Vec::new(),
-            no_data: false,
+            origin: origin.into(),
+            source: source.into(),
+            ..Default::default()
         };
-        let column = |name: &str| ColumnReport { name: name.into(), data_type: "Utf8".into(), nullable: false };
-        let description = Description {
+        let column = |name: &str| ColumnReport { name: name.into(), ..Default::default() };
+        let description = DescribeComponentResponse {
+            asset: Some(Asset { name: "customer_health_scores".into(), ..Default::default() }),
+            scorecard_name: "default".into(),
+            scorecard_hash: "0123456789abcdef".into(),
+            output: "out.parquet".into(),
             columns: vec![column("customer_id"), column("health_score")],
             inputs: vec![InputDescription {
-                name: InputName::Usage,
+                input: Input::Usage.into(),
                 path: "/data/u.parquet".into(),
                 key: "customer_id".into(),
                 fields: vec![
-                    field("session_count", FieldOrigin::Alias("sessions".into())),
-                    field("usage_change", FieldOrigin::Expression("a - b".into())),
-                    field("core_feature_usage", FieldOrigin::Absent),
+                    field("session_count", FieldOrigin::Alias, "sessions"),
+                    field("usage_change", FieldOrigin::Expression, "a - b"),
+                    field("core_feature_usage", FieldOrigin::Absent, ""),
                 ],
             }],
-            outputs: Vec::new(),
             warnings: vec!["mind the gap".into()],
+            ..Default::default()
         };
-        let text = text("component.yaml", &component, &description);
-        let hash = component.scorecard_hash()[..12].to_owned();
-        insta::assert_snapshot!(text.replace(&hash, "HASH"), @r"
+        insta::assert_snapshot!(text("component.yaml", &description), @r"
         component.yaml is valid, and its inputs can be read
           asset: customer_health_scores
-          scorecard: default HASH
+          scorecard: default 0123456789ab
           output: out.parquet
           columns: customer_id, health_score
           input usage: /data/u.parquet

@@ -105,7 +105,7 @@ pub async fn connect(uri: &str, options: &ClientOptions) -> Result<(Channel, Bea
         let hint = hint(&cause)
             .unwrap_or("expected the address that `customer-health serve` prints, such as http://127.0.0.1:50051");
         let message = format!("cannot reach the server at {uri}: {cause}\nhint: {hint}");
-        ClientError { kind: ErrorKind::Unavailable, message }
+        ClientError::new(ErrorKind::Unavailable, message)
     };
     let bearer = Bearer::new(options.token.as_deref())?;
     let mut endpoint = Endpoint::from_shared(uri.to_owned()).map_err(|error| unreachable(&error))?.tcp_nodelay(true);
@@ -164,7 +164,7 @@ fn hint(cause: &str) -> Option<&'static str> {
 }
 
 fn wrong(message: &str) -> ClientError {
-    ClientError { kind: ErrorKind::InvalidInput, message: message.to_owned() }
+    ClientError::new(ErrorKind::InvalidInput, message)
 }
 
 #[cfg(test)]

@@ -15,3 +15,7 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("customer_health_v1.bin");
 /// Trailer of a failed call that holds [`ErrorKind::reason`](crate::error::ErrorKind::reason), for callers that match
 /// on it.
 pub const REASON: &str = "customer-health-reason";
+
+/// Key in the metadata of a failed call's `google.rpc.ErrorInfo`: how many problems the component has, of which
+/// `google.rpc.BadRequest` may hold the first only.
+pub const PROBLEMS: &str = "problems";

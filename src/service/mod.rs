@@ -30,6 +30,7 @@ mod workers;
 
 pub use admission::Limits;
 pub use connections::Connections;
+pub use convert_answer::{description, explanation};
 pub use convert_request::{RequestError, request as read_request};
 pub use credential::{Credential, CredentialError};
 pub use metrics::{Metrics, Reading, serve_metrics};

@@ -10,10 +10,9 @@ use super::catalog::CatalogError;
 use super::convert_request::RequestError;
 use super::runs::RunError;
 use super::upload::UploadError;
-use crate::component::Problem;
 use crate::engine::EngineError;
 use crate::error::ErrorKind;
-use crate::proto::REASON;
+use crate::proto::{PROBLEMS, REASON};
 
 /// Domain of the reasons in ErrorInfo.
 pub const DOMAIN: &str = "customer-health";
@@ -24,9 +23,6 @@ const MAX_MESSAGE: usize = 2_000;
 
 /// Most bytes of field violations in the details; the message tells of the same problems.
 const MAX_VIOLATIONS: usize = 1_500;
-
-/// Key in ErrorInfo's metadata: how many problems the component has, of which BadRequest may hold the first only.
-const PROBLEMS: &str = "problems";
 
 /// How the transport begins to say that a message is too large.
 const TOO_LARGE: &str = "Error, decoded message length too large:";
@@ -82,7 +78,7 @@ pub fn of_engine(error: &EngineError) -> Status {
     }
     let mut room = MAX_VIOLATIONS;
     for problem in problems {
-        let description = placed(problem);
+        let description = problem.to_string();
         let Some(left) = room.checked_sub(problem.path.len() + description.len()) else { break };
         room = left;
         details.add_bad_request_violation(problem.path.clone(), description);
@@ -122,12 +118,6 @@ pub fn of_upload(error: &UploadError) -> Status {
         UploadError::Broken(told) => too_large(told).unwrap_or_else(|| status(error.kind(), &error.to_string())),
         error => status(error.kind(), &error.to_string()),
     }
-}
-
-/// A problem as one line, with its place in the YAML.
-fn placed(problem: &Problem) -> String {
-    let Problem { file, line, column, message, .. } = problem;
-    if *line == 0 { format!("{file}: {message}") } else { format!("{file}:{line}:{column}: {message}") }
 }
 
 fn detailed(
@@ -177,6 +167,7 @@ fn cap(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::component::Problem;
 
     #[test]
     fn every_kind_has_its_own_code_and_carries_its_reason() {

@@ -108,7 +108,7 @@ async fn a_server_that_is_not_there_is_told_plainly() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let ClientError { kind, message } = Client::connect(&uri).await.unwrap_err();
+    let ClientError { kind, message, .. } = Client::connect(&uri).await.unwrap_err();
     assert_eq!(kind, ErrorKind::Unavailable);
     assert!(message.to_lowercase().contains("connection refused") && message.contains("\nhint: "), "{message}");
 }

@@ -13,6 +13,7 @@ mod calls;
 mod cases;
 mod corpus;
 mod crash;
+mod documents;
 mod edits;
 mod eight_examples;
 mod errors;
