@@ -341,25 +341,6 @@ def test_an_output_of_ones_own_is_a_folder_of_partitions(project):
     assert (project.folder / "out/customer_health_scores_expansion/2025-01-02.parquet").is_file()
 
 
-def test_an_upstream_asset_of_other_partitions_is_read_whole(project):
-    monthly = dg.MonthlyPartitionsDefinition("2025-01-01")
-
-    @dg.asset(partitions_def=monthly)
-    def people(): ...
-
-    for month, count in (("2025-01-01", 3), ("2025-02-01", 5)):
-        write(customers(count), project.data / f"people/{month}.parquet")
-    with project.attributes(
-        customer_data_asset_key="people", partition_type="daily", partition_start="2025-01-01"
-    ).load() as defs:
-        scores = defs.resolve_asset_graph().get(dg.AssetKey("customer_health_scores")).assets_def
-        result = dg.materialize(
-            [scores, people], selection=[scores], partition_key="2025-02-03", raise_on_error=False
-        )
-    assert result.success, failure(result)
-    assert metadata(result)["customer/rows_read"] == 8
-
-
 def test_quotes_in_columns_and_keys():
     part = partitions.slice_of(dg.StaticPartitionsDefinition(["it's"]), "it's", static_column='a"b')
     assert part.filters == {'a"b': """CAST("a""b" AS VARCHAR) = 'it''s'"""}

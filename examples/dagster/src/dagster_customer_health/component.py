@@ -5,6 +5,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -15,7 +16,7 @@ import dagster as dg
 from dagster.components.core.defs_module import find_defs_or_component_yaml
 from pydantic import Field
 
-from . import fields, frames, loading, partitions, paths, report, source
+from . import fields, frames, loading, partitions, paths, report, source, upstream
 from ._proto import component_pb2, report_pb2, run_pb2, stream_pb2
 from .editor import Documented
 from .service import HealthScoreClient, HealthScoreServiceResource, ServiceError
@@ -64,6 +65,8 @@ class PartitionDimension(dg.Model, Documented):
     name: fields.Text | None = Field(default=None, description="Name of the dimension, such as `date` or `region`.")
     type: str = Field(description="daily, weekly, monthly, hourly, static or dynamic.")
     start: fields.Text | None = Field(default=None, description="First day of a dimension in time.")
+    end: fields.Text | None = Field(default=None, description="Day before which a dimension in time ends.")
+    timezone: fields.Text | None = Field(default=None, description="Time zone of a dimension in time; UTC if left out.")
     values: fields.Texts | None = Field(default=None, description="Keys of a static dimension.")
     dynamic_partition_name: fields.Text | None = Field(default=None, description="Name of a dynamic dimension.")
     column: fields.Text | None = Field(default=None, description="Column of the inputs that tells which rows belong to a key.")
@@ -155,6 +158,12 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
     # --- Partitions ----------------------------------------------------------------------------------------------------
     partition_type: str | None = Field(default=None, description="daily, weekly, monthly, hourly, static, dynamic or multi.")
     partition_start: fields.Text | None = Field(default=None, description="First day, such as '2025-01-01'.")
+    partition_end: fields.Text | None = Field(
+        default=None, description="Day before which the last partition ends; without end if left out."
+    )
+    partition_timezone: fields.Text | None = Field(
+        default=None, description="Time zone whose days the partitions are, such as Europe/Berlin; UTC if left out."
+    )
     partition_values: fields.Texts | None = Field(default=None, description="Keys of static partitions, with commas between.")
     dynamic_partition_name: fields.Text | None = Field(default=None, description="Name of dynamic partitions.")
     backfill_policy: fields.Policy | None = Field(
@@ -174,6 +183,10 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         default="period",
         description="`period`: the analysis period ends with the partition, whatever the partition's length. `partition`: the "
         "analysis period is the partition itself.",
+    )
+
+    allow_missing_partitions: bool = Field(
+        default=False, description="Whether partitions of upstream assets that are not there are left out; else a run fails."
     )
 
     # --- How it runs ---------------------------------------------------------------------------------------------------
@@ -252,6 +265,8 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             self.dynamic_partition_name,
             self.partition_static_dim,
             [axis.model_dump() for axis in self.partition_dimensions or []],
+            self.partition_end,
+            self.partition_timezone,
         )
 
     def _source(self, context: dg.ComponentLoadContext) -> source.Source:
@@ -287,7 +302,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
 
     def _look(self, client: HealthScoreClient, component: source.Source) -> tuple[str | None, Any]:
         sent = _message(component)
-        overrides = [self._override(table, None, None) for table in self.connected]
+        overrides = self._expected(component)
         history = self._history(component, None)
         config_hash = None
         try:
@@ -324,7 +339,8 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             freshness_policy=self._freshness(),
             metadata=metadata,
         )
-        frames_in = {table.name: dg.AssetIn(key=table.key) for table in self.connected if table.frame}
+        loads = {"allow_missing_partitions": True} if self.allow_missing_partitions else None
+        frames_in = {table.name: dg.AssetIn(key=table.key, metadata=loads) for table in self.connected if table.frame}
         runs = dict(
             ins=frames_in,
             partitions_def=self.partitions_def,
@@ -386,20 +402,58 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         part = self._slice(context)
         tables = {frames.names()[name]: frames.to_arrow(frame) for name, frame in loaded.items()}
         try:
-            with self._resource(context).connect(self._allow(component, create=True)) as client:
-                request = self._request(context, client, component, part, tables)
+            with self._resource(context).connect(self._allow(component, create=True)) as client, ExitStack() as opened:
+                places = self._places(context, client, component, part, tables, opened)
+                request = self._request(context, client, component, part, places, tables)
                 result, table = self._events(context, client, request, tables)
         except ServiceError as error:
             raise error.failure() from error
         yield from self._results(context, result, table, part)
 
+    def _places(
+        self,
+        context: dg.AssetExecutionContext,
+        client: HealthScoreClient,
+        component: source.Source,
+        part: partitions.Slice | None,
+        tables: dict[int, Any],
+        opened: ExitStack,
+    ) -> dict[str, str]:
+        """Paths of the inputs that come from assets, by input; those that have to be sent along are added to `tables`."""
+
+        def is_there(name: str, path: str) -> bool:
+            asked = component_pb2.ComponentSource(text=f"inputs: {{{name}: asked-about.parquet}}", base_dir=component.base_dir)
+            try:
+                answer = client.validate(asked, [component_pb2.InputOverride(input=frames.names()[name], path=path)])
+            except ServiceError as error:
+                if error.reason not in ("NOT_FOUND", "INVALID_INPUT"):
+                    raise
+                return error.reason == "INVALID_INPUT"
+            return answer.inputs_checked or not answer.inputs_note
+
+        found = {}
+        assets = upstream.Upstream(
+            context, self.key, self.data_dir or "", component.base_dir, self.allow_missing_partitions, is_there
+        )
+        for table in self.connected:
+            if self.data_dir and table.key and not table.path:
+                place = assets.read(table.name, table.key, part, opened)
+                if isinstance(place, str):
+                    found[table.name] = place
+                else:
+                    tables[table.number] = place
+        return found
+
     def _slice(self, context: dg.AssetExecutionContext) -> partitions.Slice | None:
         if self.partitions_def is None:
             return None
         columns = {axis.name or "": axis.column for axis in self.partition_dimensions or [] if axis.column}
-        return partitions.slice_of(
-            self.partitions_def, context.partition_key, self.partition_date_column, self.partition_static_column, columns
-        )
+        try:
+            return partitions.slice_of(
+                self.partitions_def, context.partition_key, self.partition_date_column, self.partition_static_column, columns
+            )
+        except paths.UnsafeKey as error:
+            raise dg.Failure(description=f"{self.key.to_user_string()}: {error}", allow_retries=False) from None
 
     def _request(
         self,
@@ -407,6 +461,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         client: HealthScoreClient,
         component: source.Source,
         part: partitions.Slice | None,
+        places: Mapping[str, str],
         tables: Mapping[int, Any],
     ) -> run_pb2.MaterializeRequest:
         run_id = "/".join([context.run_id, self.asset_name, *([part.key] if part else [])])
@@ -425,9 +480,9 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         if tables:
             request.run_id += f"/{context.retry_number}"[: 200 - len(request.run_id.encode())]
         place = part.path if part else None
-        filters = self._filters(context, client, component, part, tables)
+        filters = self._filters(context, client, component, part, places, tables)
         for table in self.connected:
-            request.inputs.append(self._override(table, context, part, filters.get(table.name)))
+            request.inputs.append(_override(table, places.get(table.name), filters.get(table.name)))
         if output := self._output(place, component.base_dir, component.variables):
             request.output = output
         for name in self.fan_out_keys:
@@ -538,30 +593,17 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             return getattr(context.resources, self.resource_key)
         return HealthScoreServiceResource(**(self.service.model_dump() if self.service else {}))
 
-    def _override(
-        self, table: _Input, context: dg.AssetExecutionContext | None, part: partitions.Slice | None, where: str | None = None
-    ) -> component_pb2.InputOverride:
-        path = ""
-        if table.frame:
-            path = "" if context else table.nowhere
-        elif not table.path and table.key and self.data_dir:
-            path = self._table(table.key, context, part)
-        return component_pb2.InputOverride(input=table.number, path=path, where=where or "")
-
-    def _table(self, key: dg.AssetKey, context: dg.AssetExecutionContext | None, part: partitions.Slice | None) -> str:
-        """Where an upstream asset's table is: the file of the same partition, the folder of all partitions, or one file."""
-        base = self.data_dir or ""
-        own = paths.table(base, key.path, part.path) if part else None
-        graph = context.job_def.asset_layer.asset_graph if context else None
-        if graph is not None and graph.has(key) and not graph.get(key).assets_def.is_auto_created_stub:
-            theirs = graph.get(key).partitions_def
-            if theirs is None:
-                return paths.table(base, key.path)
-            return own if own and theirs == self.partitions_def else paths.folder(base, key.path)
-        # Dagster does not know the asset: what is there tells.
-        if own and os.path.exists(own):
-            return own
-        return paths.folder(base, key.path) if os.path.isdir(paths.folder(base, key.path)) else paths.table(base, key.path)
+    def _expected(self, component: source.Source) -> list[component_pb2.InputOverride]:
+        """Where the inputs will be, as far as it can be told without a run."""
+        overrides = []
+        for table in self.connected:
+            path = table.nowhere if table.frame else None
+            if self.data_dir and table.key and not table.path:
+                folder = paths.folder(self.data_dir, table.key.path)
+                is_folder = Path(component.base_dir, folder.removeprefix("file://")).is_dir()
+                path = folder if is_folder else paths.table(self.data_dir, table.key.path)
+            overrides.append(_override(table, path, None))
+        return overrides
 
     def _output(
         self, place: str | None, base_dir: str, variables: Mapping[str, str] | None = None
@@ -585,6 +627,8 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         place = part.path if part else None
         if part and part.window:
             place = part.previous or f"{part.path}.before"
+            if paths.is_wild(place):
+                place = paths.exactly(place)
         return self._output(place, component.base_dir, component.variables)
 
     def _fan_out_path(self, name: str, place: str | None, variables: Mapping[str, str]) -> str | None:
@@ -603,6 +647,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         client: HealthScoreClient,
         component: source.Source,
         part: partitions.Slice | None,
+        places: Mapping[str, str],
         tables: Mapping[int, Any],
     ) -> dict[str, str]:
         """The partition's predicates, for each input those whose column it has."""
@@ -610,7 +655,11 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             return {}
         chosen: dict[str, list[str]] = {}
         for column, predicate in part.filters.items():
-            having = [table.name for table in self.connected if self._has(client, component, context, part, table, tables, column, predicate)]
+            having = [
+                table.name
+                for table in self.connected
+                if self._has(client, component, part, table, places.get(table.name), tables, column, predicate)
+            ]
             lacking = [table.name for table in self.connected if table.name not in having]
             if not having:
                 raise dg.Failure(f"no input has the column `{column}` that tells the partition", allow_retries=False)
@@ -620,11 +669,20 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
                 chosen.setdefault(name, []).append(f"({predicate})")
         return {name: " AND ".join(predicates) for name, predicates in chosen.items()}
 
-    def _has(self, client: Any, component: Any, context: Any, part: Any, table: _Input, tables: Any, column: str, predicate: str) -> bool:
+    def _has(
+        self,
+        client: HealthScoreClient,
+        component: source.Source,
+        part: partitions.Slice,
+        table: _Input,
+        place: str | None,
+        tables: Mapping[int, Any],
+        column: str,
+        predicate: str,
+    ) -> bool:
         if table.number in tables:
             return column in tables[table.number].column_names
-        overrides = [self._override(table, context, part, predicate)]
-        answer = client.validate(_message(component), overrides, self._history(component, part))
+        answer = client.validate(_message(component), [_override(table, place, predicate)], self._history(component, part))
         return not any(problem.path == f"inputs.{table.name}.where" for problem in answer.problems)
 
     def _allow(self, component: source.Source, create: bool = False) -> list[str]:
@@ -655,6 +713,10 @@ _SERVICES = frozenset(
     """.split()
 )
 _DAGSTERS = frozenset(CustomerHealthScoreComponent.model_fields) - _SERVICES
+
+
+def _override(table: _Input, path: str | None, where: str | None) -> component_pb2.InputOverride:
+    return component_pb2.InputOverride(input=table.number, path=path or "", where=where or "")
 
 
 def _message(component: source.Source) -> component_pb2.ComponentSource:

@@ -72,14 +72,18 @@ def ask(resource: HealthScoreServiceResource, allow: Sequence[str], file: str, q
         _log.warning("%s was not validated: %s (not tried again)", file, known)
         return None
     started = time.monotonic()
+    in_vain = False
     try:
         with resource.connect(allow, within=max(_FREE_SECONDS, resource.load_timeout_seconds - memory.spent)) as client:
             return question(client)
     except ServiceError as error:
         if error.reason in _ABOUT_THE_COMPONENT:
             raise
+        in_vain = True
         memory.unanswered[where] = error
         _log.warning("%s was not validated: %s", file, error)
         return None
     finally:
-        memory.spent += max(0.0, time.monotonic() - started - _FREE_SECONDS)
+        # A program that is started here is as slow as this machine, and answers all the same.
+        if in_vain or resource.target:
+            memory.spent += max(0.0, time.monotonic() - started - _FREE_SECONDS)

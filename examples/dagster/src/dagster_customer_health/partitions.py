@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, time, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import dagster as dg
 from dagster import TimeWindow, TimeWindowPartitionsDefinition
+
+from . import paths
 
 _TIMED = {
     "daily": dg.DailyPartitionsDefinition,
@@ -24,7 +27,7 @@ class Slice:
     key: str
     """As Dagster names it."""
     path: str
-    """As the convention for files names it: the dimensions' keys in the order of the dimensions' names."""
+    """As the convention for files names it: the dimensions' keys in the order of the dimensions' names, with slashes between."""
     window: TimeWindow | None = None
     """The time that it covers, from its start to before its end."""
     filters: Mapping[str, str] = field(default_factory=dict)
@@ -54,6 +57,8 @@ def definition(
     dynamic_name: str | None = None,
     static_dimension: str | None = None,
     dimensions: Sequence[Mapping[str, Any]] | None = None,
+    end: str | None = None,
+    zone: str | None = None,
 ) -> dg.PartitionsDefinition | None:
     """The definition that the fields describe; none where they describe none."""
     if dimensions:
@@ -61,33 +66,61 @@ def definition(
         for position, axis in enumerate(dimensions):
             name = axis.get("name") or f"dimension_{position + 1}"
             kind = axis.get("type")
-            start_, values_ = axis.get("start"), axis.get("values")
-            axes[name] = _axis(kind, start_, values_, axis.get("dynamic_partition_name") or name, f"partition_dimensions.{name}")
+            where = f"partition_dimensions.{name}"
+            if kind in _TIMED:
+                axes[name] = _timed(kind, axis.get("start"), axis.get("end"), axis.get("timezone"), where, "start", "end", "timezone")
+            else:
+                axes[name] = _axis(kind, axis.get("values"), axis.get("dynamic_partition_name") or name, where)
         return next(iter(axes.values())) if len(axes) == 1 else dg.MultiPartitionsDefinition(axes)
     if not partition_type:
         return None
+    where = f"partition_type: {partition_type}"
+    names = ("partition_start", "partition_end", "partition_timezone")
     if partition_type == "multi":
+        timed = _timed("daily", start, end, zone, where, *names)
         return dg.MultiPartitionsDefinition(
-            {
-                "date": _axis("daily", start, None, None, "partition_type: multi"),
-                static_dimension or "static_dim": _axis("static", None, values, None, "partition_type: multi"),
-            }
+            {"date": timed, static_dimension or "static_dim": _axis("static", values, None, where)}
         )
-    return _axis(partition_type, start, values, dynamic_name, f"partition_type: {partition_type}")
+    if partition_type in _TIMED:
+        return _timed(partition_type, start, end, zone, where, *names)
+    for name, value in zip(names[1:], (end, zone)):
+        if value:
+            raise dg.DagsterInvalidDefinitionError(f"{name}: {where} has no partitions in time")
+    return _axis(partition_type, values, dynamic_name, where)
 
 
-def _axis(kind: Any, start: Any, values: Any, dynamic_name: str | None, where: str) -> dg.PartitionsDefinition:
-    if kind in _TIMED:
-        if not start:
-            raise dg.DagsterInvalidDefinitionError(f"{where}: give the first day, such as `partition_start: '2025-01-01'`")
-        start = str(start)
+def _timed(
+    kind: str, start: Any, end: Any, zone: Any, where: str, start_name: str, end_name: str, zone_name: str
+) -> dg.PartitionsDefinition:
+    if not start:
+        raise dg.DagsterInvalidDefinitionError(f"{where}: give the first day, such as `{start_name}: '2025-01-01'`")
+    if zone:
         try:
-            datetime.strptime(start[: len("2025-01-01")], "%Y-%m-%d")
-        except ValueError:
-            raise dg.DagsterInvalidDefinitionError(f"{where}: `{start}` is no day: give the first day, such as '2025-01-01'") from None
-        if kind == "hourly" and len(start) == len("2025-01-01"):
-            start += "-00:00"
-        return _TIMED[kind](start_date=start)
+            ZoneInfo(str(zone))
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            raise dg.DagsterInvalidDefinitionError(f"{zone_name}: `{zone}` is no time zone, such as `Europe/Berlin`") from None
+    first, last = (_moment(kind, day, name) for day, name in ((start, start_name), (end, end_name)))
+    if last is not None and first is not None and last <= first:
+        raise dg.DagsterInvalidDefinitionError(f"{end_name}: {last} is not after {first}, the start")
+    return _TIMED[kind](start_date=first, end_date=last, timezone=str(zone) if zone else None)
+
+
+def _moment(kind: str, day: Any, name: str) -> str | None:
+    if not day:
+        return None
+    text = str(day)
+    if kind == "hourly" and len(text) == len("2025-01-01"):
+        text += "-00:00"
+    form = "%Y-%m-%d-%H:%M" if kind == "hourly" else "%Y-%m-%d"
+    try:
+        datetime.strptime(text, form)
+    except ValueError:
+        what = "a day" if name.endswith("end") else "the first day"
+        raise dg.DagsterInvalidDefinitionError(f"{name}: `{day}` is no day: give {what}, such as '2025-01-01'") from None
+    return text
+
+
+def _axis(kind: Any, values: Any, dynamic_name: str | None, where: str) -> dg.PartitionsDefinition:
     if kind == "static":
         keys = [str(value).strip() for value in (values.split(",") if isinstance(values, str) else values or [])]
         keys = [key for key in keys if key]
@@ -137,7 +170,7 @@ def slice_of(
     if not isinstance(partitions, dg.MultiPartitionsDefinition):
         window = _window(partitions, key)
         column = next(iter(columns.values()), None) or (date_column if window else static_column)
-        return Slice(str(key), str(key), window, _filters(column, window, key), _previous(partitions, window))
+        return Slice(str(key), path_of(partitions, key), window, _filters(column, window, key), _previous(partitions, window))
     keys = dict(partitions.get_partition_key_from_str(str(key)).keys_by_dimension)
     window, previous, filters = None, None, {}
     for axis in partitions.partitions_defs:
@@ -146,12 +179,27 @@ def slice_of(
         filters |= _filters(column, found, keys[axis.name])
         if found:
             before = _previous(axis.partitions_def, found)
-            window, previous = found, _path({**keys, axis.name: before}) if before else None
-    return Slice(str(key), _path(keys), window, filters, previous)
+            window, previous = found, _path(partitions, {**keys, axis.name: before}) if before else None
+    return Slice(str(key), _path(partitions, keys), window, filters, previous)
 
 
-def _path(keys: Mapping[str, str]) -> str:
-    return "/".join(key for _, key in sorted(keys.items()))
+def path_of(partitions: dg.PartitionsDefinition, key: str) -> str:
+    """The path of a partition below the folder of its asset; raises `paths.UnsafeKey` where it has none of its own."""
+    if not isinstance(partitions, dg.MultiPartitionsDefinition):
+        return paths.of_partition({"": str(key)})
+    return _path(partitions, dict(partitions.get_partition_key_from_str(str(key)).keys_by_dimension))
+
+
+def _path(partitions: dg.MultiPartitionsDefinition, keys: Mapping[str, str]) -> str:
+    return paths.of_partition(keys, [axis.name for axis in partitions.partitions_defs if _may_have_slashes(axis.partitions_def)])
+
+
+def _may_have_slashes(partitions: dg.PartitionsDefinition) -> bool:
+    if isinstance(partitions, TimeWindowPartitionsDefinition):
+        return "/" in partitions.fmt
+    if isinstance(partitions, dg.StaticPartitionsDefinition):
+        return any("/" in key for key in partitions.get_partition_keys())
+    return True
 
 
 def _window(partitions: dg.PartitionsDefinition, key: str) -> TimeWindow | None:
@@ -175,4 +223,11 @@ def _filters(column: str | None, window: TimeWindow | None, key: str) -> dict[st
         return {str(column): f"CAST({name} AS VARCHAR) = '{key.replace(chr(39), chr(39) * 2)}'"}
     start, end = (moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S") for moment in (window.start, window.end))
     at = f"CAST({name} AS TIMESTAMP)"
-    return {str(column): f"{at} >= TIMESTAMP '{start}' AND {at} < TIMESTAMP '{end}'"}
+    moments = f"{at} >= TIMESTAMP '{start}' AND {at} < TIMESTAMP '{end}'"
+    days = [moment.replace(tzinfo=None) for moment in (window.start, window.end)]
+    if not any(moment.utcoffset() for moment in (window.start, window.end)) or any(day.time() != time() for day in days):
+        return {str(column): moments}
+    # A day without a time is a day of the partitions' own calendar, and no moment of another zone's.
+    first, last = (f"DATE '{day:%Y-%m-%d}'" for day in days)
+    dates = f"CAST({name} AS DATE) >= {first} AND CAST({name} AS DATE) < {last}"
+    return {str(column): f"CASE WHEN character_length(CAST({name} AS VARCHAR)) = 10 THEN {dates} ELSE {moments} END"}
