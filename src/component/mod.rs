@@ -20,6 +20,8 @@ pub mod spec;
 mod syntax;
 mod template;
 mod threshold;
+mod time_format;
+mod timestamp;
 mod validate;
 pub mod value;
 mod vet;
@@ -33,6 +35,7 @@ pub use format::Format;
 pub use problem::{ComponentError, Fault, Problem, nearest, suggest};
 pub use schema::{json_schema, scorecard_schema};
 pub use template::{Variables, variables_in};
+pub use time_format::{TimeFormat, TimePart};
 pub use validate::check_pinned;
 pub use value::PinnedStatistics;
 pub use vet::read_text;
@@ -167,11 +170,20 @@ pub struct Input {
     /// Column that holds the customer's id, where it was named.
     pub key: Option<String>,
     /// Date or timestamp column that decides whether a row lies in the analysis period.
-    pub timestamp: Option<String>,
+    pub timestamp: Option<Timestamp>,
     /// Predicates that a row must fulfil: the component's, and the caller's.
     pub filters: Vec<Expression>,
     /// Fields as SQL over the columns.
     pub fields: IndexMap<String, Expression>,
+}
+
+/// The column that tells when a row was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timestamp {
+    /// Its name, where it was named.
+    pub column: String,
+    /// How its text writes times; as ISO 8601 does where none was given.
+    pub format: Option<TimeFormat>,
 }
 
 /// Where population statistics come from.

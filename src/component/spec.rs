@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::threshold::ThresholdSpec;
+use super::timestamp::TimestampSpec;
 use super::value::{InputEntry, MissingSpec, PlaceSpec, PopulationSpec, RangeEndSpec, Text};
 
 /// A component.yaml: the attributes, flat or under `attributes:` beside `type:`.
@@ -130,8 +131,9 @@ pub struct InputSpec {
     pub format: Option<FormatSpec>,
     /// Column that holds the customer's id.
     pub key: Option<String>,
-    /// Date or timestamp column; only rows within the analysis period before the as-of time count.
-    pub timestamp: Option<String>,
+    /// Date or timestamp column; only rows within the analysis period before the as-of time count. Text that is not written as
+    /// ISO 8601 has it needs its format: `{column: close_date, format: '%m/%d/%Y'}`.
+    pub timestamp: Option<TimestampSpec>,
     /// SQL predicate over the input's columns; only rows for which it is true count.
     #[serde(rename = "where")]
     pub filter: Option<String>,

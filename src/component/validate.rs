@@ -11,7 +11,9 @@ use super::position::join;
 use super::problem::{Problem, suggest};
 use super::spec::{ComponentSpec, FormatSpec, InputSpec, ScorecardSpec};
 use super::value::{PinnedStatistics, PopulationSpec, Text};
-use super::{Asset, Component, Format, Input, InputOverride, Overrides, Population, Recipe};
+use super::{
+    Asset, Component, Fault, Format, Input, InputOverride, Overrides, Population, Recipe, TimeFormat, Timestamp,
+};
 use crate::scorecard::{Aggregate, InputName, Scorecard, Statistic};
 
 /// Days of change in score that count as stable where `trend_tolerance` is left out.
@@ -265,7 +267,16 @@ fn input(
         None => Format::told_by(&path),
     });
     let filters = [filter, given_filter].into_iter().flatten().collect();
-    Some(Input { path, format, key: spec.key.clone(), timestamp: spec.timestamp.clone(), filters, fields })
+    let timestamp = spec.timestamp.as_ref().map(|written| {
+        let format = written.format.as_ref().and_then(|text| {
+            let told = |fault: Fault| {
+                problems.push(parsed.source.problem(&join(&at, "timestamp.format"), fault.message, fault.hint));
+            };
+            TimeFormat::new(text).map_err(told).ok()
+        });
+        Timestamp { column: written.column.clone(), format }
+    });
+    Some(Input { path, format, key: spec.key.clone(), timestamp, filters, fields })
 }
 
 /// Rules that tie inputs and scorecard together.

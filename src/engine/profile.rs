@@ -28,6 +28,7 @@ pub struct Profile {
     counts: Vec<(Count, u64)>,
     /// By a field's place in [`BoundInput::fields`]: the most frequent texts that its map does not know, and their rows.
     unmapped: BTreeMap<usize, Vec<(String, u64)>>,
+    unreadable: Vec<(String, u64)>,
     /// The files' statistics, for whoever else needs them.
     pub footer: Footer,
 }
@@ -44,9 +45,9 @@ impl Profile {
         work: &Work,
     ) -> Result<Self, EngineError> {
         let role = format!("input `{}`", input.name);
-        let unreadable = |error| EngineError::unreadable(&role, &input.table.path, error);
+        let unreadable_input = |error| EngineError::unreadable(&role, &input.table.path, error);
         let internal = |error| EngineError::internal("planning the profile", error);
-        let footer = Footer::read(input, state).await.map_err(unreadable)?;
+        let footer = Footer::read(input, state).await.map_err(unreadable_input)?;
         let admit = |rows| match state.config().get_extension::<InputLimits>() {
             Some(limits) => limits.admit_rows(&role, &input.table.path, rows),
             None => Ok(()),
@@ -63,6 +64,7 @@ impl Profile {
                     footer.values(column)
                 }
                 Count::NoTimestamp
+                | Count::UnreadableTimestamp
                 | Count::OutsidePeriod
                 | Count::Filtered
                 | Count::Unparsable(_)
@@ -75,7 +77,7 @@ impl Profile {
         }
         if !open.is_empty() {
             let plan = profile::plan(input, window, &open).map_err(internal)?;
-            let row = query::single_row(&work.state, &plan).await.map_err(unreadable)?;
+            let row = query::single_row(&work.state, &plan).await.map_err(unreadable_input)?;
             counts.extend(open.into_iter().zip(row.iter().map(number)));
         }
         let mut unmapped = BTreeMap::new();
@@ -85,10 +87,19 @@ impl Profile {
             }
             let plan = profile::unmapped_texts(input, window, field, SHOWN_TEXTS).map_err(internal)?;
             let Some(plan) = plan else { continue };
-            unmapped
-                .insert(at, query::rows(&work.state, &plan).await.and_then(|rows| texts(&rows)).map_err(unreadable)?);
+            unmapped.insert(
+                at,
+                query::rows(&work.state, &plan).await.and_then(|rows| texts(&rows)).map_err(unreadable_input)?,
+            );
         }
-        let profile = Self { counts, unmapped, footer };
+        let mut unreadable = Vec::new();
+        if counts.iter().any(|(count, rows)| *count == Count::UnreadableTimestamp && *rows > 0)
+            && let Some(plan) = profile::unreadable_timestamps(input, SHOWN_TEXTS).map_err(internal)?
+        {
+            unreadable =
+                query::rows(&work.state, &plan).await.and_then(|rows| texts(&rows)).map_err(unreadable_input)?;
+        }
+        let profile = Self { counts, unmapped, unreadable, footer };
         admit(profile.rows())?;
         Ok(profile)
     }
@@ -101,6 +112,11 @@ impl Profile {
     /// The most frequent texts of a field that its map does not know, cut to a length that can be shown, with their rows.
     pub fn unmapped(&self, field: usize) -> &[(String, u64)] {
         self.unmapped.get(&field).map_or(&[], Vec::as_slice)
+    }
+
+    /// The most frequent texts of the timestamp that cannot be read, cut likewise, with their rows.
+    pub fn unreadable_timestamps(&self) -> &[(String, u64)] {
+        &self.unreadable
     }
 
     /// Rows of the files.
@@ -117,7 +133,8 @@ impl Profile {
     pub fn dropped(&self) -> Vec<Dropped> {
         let reasons = [
             (Count::NoKey, "null or blank key"),
-            (Count::NoTimestamp, "no readable timestamp"),
+            (Count::NoTimestamp, "no timestamp"),
+            (Count::UnreadableTimestamp, "unreadable timestamp"),
             (Count::OutsidePeriod, "outside the analysis period"),
             (Count::Filtered, "not selected by `where`"),
         ];

@@ -10,7 +10,7 @@ use super::table::OutputReport;
 use crate::component::Component;
 use crate::plan::bind::{BoundField, BoundInput, Origin};
 use crate::plan::profile::Count;
-use crate::scorecard::{MissingComponent, Scorecard, Statistic, Threshold};
+use crate::scorecard::{InputName, MissingComponent, Scorecard, Statistic, Threshold};
 
 /// Scores this near to the neutral 50 say little.
 const NEAR_NEUTRAL: f64 = 5.0;
@@ -27,6 +27,9 @@ pub fn of(
     let mut warnings = prepared.opening.warnings.clone();
     warnings.extend(inputs.iter().flat_map(unparsable));
     warnings.extend(inputs.iter().flat_map(unmapped));
+    warnings.extend(
+        prepared.profiles.iter().filter_map(|(name, profile)| unreadable_timestamps(component, *name, profile)),
+    );
     warnings.extend(flags(component.scorecard(), fold));
     RunReport {
         run_id: request.run_id.clone(),
@@ -121,6 +124,24 @@ fn unparsable(input: &InputReport) -> Vec<String> {
         }
     })
     .collect()
+}
+
+/// Texts that should be times, apart from those that are not there.
+fn unreadable_timestamps(component: &Component, name: InputName, profile: &Profile) -> Option<String> {
+    let rows = profile.count(Count::UnreadableTimestamp).filter(|rows| *rows > 0)?;
+    let timestamp = component.inputs().get(&name)?.timestamp.as_ref()?;
+    let shown: Vec<String> =
+        profile.unreadable_timestamps().iter().map(|(text, rows)| format!("\"{text}\" ({rows})")).collect();
+    let (values, do_not) = if rows == 1 { ("value", "does not") } else { ("values", "do not") };
+    let hint = match timestamp.format {
+        Some(_) => "its `format` does not fit them".to_owned(),
+        None => format!("tell how it is written: `timestamp: {{column: {}, format: '%m/%d/%Y'}}`", timestamp.column),
+    };
+    Some(format!(
+        "input `{name}`: {rows} {values} of the timestamp `{}` cannot be read as a time, and {do_not} count: {}; {hint}",
+        timestamp.column,
+        shown.join(", ")
+    ))
 }
 
 fn unmapped(input: &InputReport) -> Vec<String> {

@@ -15,7 +15,7 @@ use super::expression::{Scope, Typed, columns_of};
 use super::input::Window;
 use super::key;
 use super::lookup::{self, Found};
-use crate::component::{Component, ComponentError, Fault, Input, Problem, suggest};
+use crate::component::{Component, ComponentError, Fault, Input, Problem, Timestamp, suggest};
 use crate::scorecard::{Aggregate, Indicator, InputName, ScoreComponent};
 
 /// A table that was opened.
@@ -223,14 +223,21 @@ impl Binder<'_> {
         problems: &mut Vec<Problem>,
         guesses: &mut Vec<String>,
     ) -> Result<Option<Instant>, PlanError> {
-        let Some(named) = &self.input.timestamp else { return Ok(None) };
+        let Some(Timestamp { column: named, format }) = &self.input.timestamp else { return Ok(None) };
         let Some(name) = &self.named_column(named, schema, guesses) else {
-            problems.push(self.unknown_column("timestamp", named, schema));
+            let path = if format.is_some() { "timestamp.column" } else { "timestamp" };
+            problems.push(self.unknown_column(path, named, schema));
             return Ok(None);
         };
         let data_type = column_type(schema, name);
-        let hint = "name a date or timestamp column; numbers do not tell their unit";
-        match Instant::of(self.column(name), &data_type) {
+        let hint = "name a date or timestamp column; numbers do not tell their unit, but a `format` does";
+        if format.is_some() && clean::is_date(&data_type) {
+            guesses.push(format!(
+                "input `{}`: the column `{name}` has the type {data_type}, and its `format` is not needed",
+                self.name
+            ));
+        }
+        match Instant::of(self.column(name), &data_type, format.as_ref())? {
             Some(instant) => Ok(Some(instant)),
             None => Err(self.column_type_error(
                 name,

@@ -7,6 +7,9 @@ use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::functions::string::expr_fn::{btrim, concat, lower};
 use datafusion::logical_expr::{Expr, cast, lit, try_cast, when};
 
+use super::written_time;
+use crate::component::TimeFormat;
+
 /// Characters that are trimmed from keys and texts.
 const BLANKS: &str = " \t\r\n";
 
@@ -111,21 +114,37 @@ pub fn text(expr: Expr, data_type: &DataType) -> Result<Option<Expr>> {
 pub struct Instant {
     /// As a timestamp in microseconds, UTC.
     pub expr: Expr,
+    /// True where something is there that cannot be read as a time; `None` where that cannot be.
+    pub unreadable: Option<Expr>,
     column: Expr,
     data_type: DataType,
 }
 
 impl Instant {
-    /// A column as instants, or `None` where the type has no time in it.
-    pub fn of(column: Expr, data_type: &DataType) -> Option<Self> {
-        let expr = match plain(data_type) {
-            DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 | DataType::Null => {
-                cast(column.clone(), instant_type())
+    /// A column as instants, or `None` where the type has no time in it; text, and numbers that are written like it, by the
+    /// format that was given.
+    ///
+    /// # Errors
+    /// Where the expression cannot be built, which is a fault of the program.
+    pub fn of(column: Expr, data_type: &DataType, format: Option<&TimeFormat>) -> Result<Option<Self>> {
+        let text = trimmed(column.clone());
+        let (expr, written) = match (plain(data_type), format) {
+            (DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 | DataType::Null, _) => {
+                (cast(column.clone(), instant_type()), false)
             }
-            _ if is_text(data_type) => instant_of_text(column.clone()),
-            _ => return None,
+            (plain, Some(format)) if is_text(plain) || plain.is_integer() => {
+                (written_time::instant(cast(text.clone(), DataType::Utf8), format)?, true)
+            }
+            (plain, None) if is_text(plain) => (instant_of_text(text.clone()), true),
+            _ => return Ok(None),
         };
-        Some(Self { expr, column, data_type: data_type.clone() })
+        let unreadable = written.then(|| text.not_eq(lit("")).and(expr.clone().is_null()));
+        Ok(Some(Self { expr, unreadable, column, data_type: data_type.clone() }))
+    }
+
+    /// The column as it is.
+    pub fn column(&self) -> &Expr {
+        &self.column
     }
 
     /// True for instants in `(start, end]`, both in microseconds since 1970.
@@ -165,8 +184,7 @@ impl Instant {
 }
 
 /// Text as an instant; times may stop at the minutes, as spreadsheets and CRMs write them.
-fn instant_of_text(column: Expr) -> Expr {
-    let text = trimmed(column);
+fn instant_of_text(text: Expr) -> Expr {
     let with_seconds = concat(vec![text.clone(), lit(":00")]);
     coalesce(vec![try_cast(text, instant_type()), try_cast(with_seconds, instant_type())])
 }

@@ -25,6 +25,7 @@ pub mod scale;
 pub mod schema;
 mod score;
 mod vetted;
+mod written_time;
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::DataType;

@@ -1,9 +1,10 @@
 //! Counts of an input's rows by what happens to them, where nothing cheaper tells.
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
 use datafusion::functions_aggregate::count::count;
 use datafusion::functions_aggregate::sum::sum;
-use datafusion::logical_expr::{Expr, LogicalPlan, lit, when};
+use datafusion::logical_expr::{Expr, LogicalPlan, cast, lit, when};
 
 use super::bind::{BoundField, BoundInput, counts};
 use super::clean;
@@ -19,8 +20,10 @@ pub enum Count {
     Rows,
     /// Rows whose key is null or blank.
     NoKey,
-    /// Rows with a key whose timestamp is missing or cannot be read.
+    /// Rows with a key whose timestamp is missing.
     NoTimestamp,
+    /// Rows with a key whose timestamp is there, but cannot be read.
+    UnreadableTimestamp,
     /// Rows with a key and a timestamp that lies outside the analysis period.
     OutsidePeriod,
     /// Rows that would count but for `where:`.
@@ -39,8 +42,9 @@ pub enum Count {
 /// Where an expression cannot be built, which is a fault of the program.
 pub fn possible(input: &BoundInput) -> Result<Vec<Count>> {
     let mut possible = vec![Count::Rows, Count::NoKey];
-    if input.timestamp.is_some() {
+    if let Some(instant) = &input.timestamp {
         possible.extend([Count::NoTimestamp, Count::OutsidePeriod]);
+        possible.extend(instant.unreadable.is_some().then_some(Count::UnreadableTimestamp));
     }
     if input.filter.is_some() {
         possible.push(Count::Filtered);
@@ -74,12 +78,17 @@ pub fn plan(input: &BoundInput, window: Window, counts: &[Count]) -> Result<Logi
         Some(instant) => yes.and(window.contains(instant)),
         None => yes,
     };
+    let unreadable = input.timestamp.as_ref().and_then(|instant| instant.unreadable.clone()).unwrap_or(lit(false));
     let mut aggregates = Vec::new();
     for (at, wanted) in counts.iter().enumerate() {
         let counted = match wanted {
             Count::Rows => count(lit(1_i64)),
             Count::NoKey => tally(keyed.clone().is_not_true())?,
-            Count::NoTimestamp => tally(keyed.clone().and(dated(lit(true)).is_not_true()))?,
+            Count::NoTimestamp => {
+                let absent = dated(lit(true)).is_not_true().and(unreadable.clone().is_not_true());
+                tally(keyed.clone().and(absent))?
+            }
+            Count::UnreadableTimestamp => tally(keyed.clone().and(unreadable.clone().is_true()))?,
             Count::OutsidePeriod => tally(dated(keyed.clone()).and(inside(lit(true)).is_not_true()))?,
             Count::Filtered => tally(inside(keyed.clone()).and(kept.clone().is_not_true()))?,
             Count::Values(field) => match &input.fields[*field].reading {
@@ -130,11 +139,28 @@ pub fn unmapped_texts(
     most: usize,
 ) -> Result<Option<LogicalPlan>> {
     let Some((text, unmapped)) = unmapped(field)? else { return Ok(None) };
-    let plan = scan(input)?.filter(kept(input, window).and(unmapped))?.project([text.alias("text")])?;
+    frequent(input, kept(input, window).and(unmapped), text, most).map(Some)
+}
+
+/// A plan of the most frequent texts of the timestamp that cannot be read, with their number of rows; `None` where it is no
+/// text.
+///
+/// # Errors
+/// Where the plan cannot be built, which is a fault of the program.
+pub fn unreadable_timestamps(input: &BoundInput, most: usize) -> Result<Option<LogicalPlan>> {
+    let Some(instant) = &input.timestamp else { return Ok(None) };
+    let Some(unreadable) = instant.unreadable.clone() else { return Ok(None) };
+    let text = cast(instant.column().clone(), DataType::Utf8View);
+    frequent(input, has_key(input).and(unreadable), text, most).map(Some)
+}
+
+/// The most frequent texts of some rows, with their number.
+fn frequent(input: &BoundInput, rows: Expr, text: Expr, most: usize) -> Result<LogicalPlan> {
+    let plan = scan(input)?.filter(rows)?.project([text.alias("text")])?;
     let rows = count(lit(1_i64)).alias("rows");
     let plan = plan.aggregate([column("text")], [rows])?;
     let order = vec![column("rows").sort(false, false), column("text").sort(true, false)];
-    Ok(Some(plan.sort_with_limit(order, Some(most))?.build()?))
+    plan.sort_with_limit(order, Some(most))?.build()
 }
 
 /// Number of rows for which a condition is true.

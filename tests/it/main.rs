@@ -56,3 +56,4 @@ mod support;
 mod tables;
 mod texts;
 mod tidy;
+mod times;

@@ -73,7 +73,7 @@ fn group(input: &Input, grid: &Grid, window: (i64, i64)) -> BTreeMap<String, Vec
         Some(name) => grid.column(name),
         None => names.iter().find_map(|name| grid.column(name)),
     };
-    let time = input.timestamp.as_ref().map(|name| grid.column(name).unwrap());
+    let time = input.timestamp.as_ref().map(|time| grid.column(&time.column).unwrap());
     let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (at, row) in grid.rows.iter().enumerate() {
         let id = match &row[key.unwrap()] {
@@ -93,7 +93,7 @@ fn group(input: &Input, grid: &Grid, window: (i64, i64)) -> BTreeMap<String, Vec
 fn field(indicator: &Indicator, input: &Input, grid: &Grid, groups: &BTreeMap<String, Vec<usize>>) -> PerCustomer {
     let names = std::iter::once(&indicator.field).chain(&indicator.aliases);
     let Some(column) = names.filter_map(|name| grid.column(name)).next() else { return PerCustomer::new() };
-    let time = input.timestamp.as_ref().map(|name| grid.column(name).unwrap());
+    let time = input.timestamp.as_ref().map(|time| grid.column(&time.column).unwrap());
     let mut found = PerCustomer::new();
     for (id, rows) in groups {
         let cells = || rows.iter().map(|row| (&grid.rows[*row][column], time.map(|t| &grid.rows[*row][t])));

@@ -41,7 +41,7 @@ fn nobody_does_not_take_the_place_of_somebody() {
     let error = fails(&folder, TEXT, on("2025-07-01", "out.parquet"));
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     let told = error.to_string();
-    for part in ["has 2: it stays", "`customer`: 3 rows read, 0 count", "1 no readable timestamp", "--allow-empty"] {
+    for part in ["has 2: it stays", "`customer`: 3 rows read, 0 count", "1 unreadable timestamp", "--allow-empty"] {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert_eq!(fs::read(folder.path("out.parquet")).unwrap(), good);
