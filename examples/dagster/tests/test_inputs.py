@@ -113,6 +113,7 @@ def test_without_any_place_the_io_manager_gets_the_scores(project):
     assert result.success, failure(result)
     assert len(seen["scores"]) == 20 and seen["scores"]["health_score"].dtype == "float64"
     assert metadata(result)["dagster/row_count"] == 20
+    assert {check.check_name for check in result.get_asset_check_evaluations()} == set(CHECKS)
 
 
 def test_a_value_that_is_no_frame(project):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import dagster as dg
 from dagster.components.core.defs_module import find_defs_or_component_yaml
@@ -129,6 +129,11 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         "PolarsParquetIOManager have them. Without it, and without paths, frames are loaded from and given to IO managers.",
     )
     io_manager_key: fields.Text | None = Field(default=None, description="IO manager with which downstream assets load the tables.")
+    frame: Literal["pandas", "polars", "arrow"] | None = Field(
+        default=None,
+        description="Kind of the frame that the asset's IO manager is given where all is in memory; that of the upstream frame, "
+        "the customers' first, if left out.",
+    )
     inputs: _Scored = Field(default=None, description="The tables to score from: customer, subscription, usage, support.")
     output: _Scored = Field(default=None, description="Parquet file to write, in place of the one in `data_dir`.")
     fan_out: _Scored = Field(default=None, description="Tables beside the scores, each an asset: churn_risk, expansion.")
@@ -348,16 +353,21 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             retry_policy=self._retry(),
             required_resource_keys={self.resource_key} if self.resource_key else set(),
         )
+        check_specs = [
+            dg.AssetCheckSpec(name, asset=self.key, blocking=severity == dg.AssetCheckSeverity.ERROR)
+            for name, severity in report.CHECKS.items()
+        ]
+        runs |= dict(name=fields.op_name(self.key), check_specs=check_specs if self.asset_checks else [])
         if self.streams_back:
             # The table is a value, which needs an output that may have one.
-            manager = {"io_manager_key": self.io_manager_key} if self.io_manager_key else {}
+            spec = dg.AssetSpec(self.key, description=self.description, **common)
+            out = dg.AssetOut.from_spec(spec, io_manager_key=self.io_manager_key, dagster_type=dg.Any)
 
-            @dg.asset(key=self.key, description=self.description, deps=further, **common, **runs, **manager)
-            def customer_health_scores(context: dg.AssetExecutionContext, **loaded: Any) -> Any:
-                (result,) = self._materialize(context, component, loaded)
-                return result
+            @dg.multi_asset(outs={"scores": out}, deps=further, **runs)
+            def customer_health_frame(context: dg.AssetExecutionContext, **loaded: Any) -> Iterator[dg.MaterializeResult]:
+                yield from self._materialize(context, component, loaded)
 
-            return customer_health_scores
+            return customer_health_frame
         deps: list[Any] = list(dict.fromkeys([*upstream, *further]))
         # The trend reads the partition before, so that a backfill has to go in the order of time. Dagster does not carry out
         # backfills of several assets of one step where one of them says so.
@@ -369,12 +379,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             specs.append(dg.AssetSpec(key, deps=[self.key], description=_DESCRIPTIONS[name], **common))
         if self.io_manager_key:
             specs = [spec.with_io_manager_key(self.io_manager_key) for spec in specs]
-        check_specs = [
-            dg.AssetCheckSpec(name, asset=self.key, blocking=severity == dg.AssetCheckSeverity.ERROR)
-            for name, severity in report.CHECKS.items()
-        ]
-
-        @dg.multi_asset(name=fields.op_name(self.key), specs=specs, check_specs=check_specs if self.asset_checks else [], **runs)
+        @dg.multi_asset(specs=specs, **runs)
         def customer_health_tables(context: dg.AssetExecutionContext, **loaded: Any) -> Iterator[dg.MaterializeResult]:
             yield from self._materialize(context, component, loaded)
 
@@ -400,15 +405,37 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         self, context: dg.AssetExecutionContext, component: source.Source, loaded: Mapping[str, Any]
     ) -> Iterator[dg.MaterializeResult]:
         part = self._slice(context)
-        tables = {frames.names()[name]: frames.to_arrow(frame) for name, frame in loaded.items()}
+        tables = {table.number: self._arrow(context, table, loaded[table.name]) for table in self.connected if table.frame}
+        kind = self.frame or next((kind for table in self.connected if (kind := frames.kind_of(loaded.get(table.name)))), None)
         try:
             with self._resource(context).connect(self._allow(component, create=True)) as client, ExitStack() as opened:
                 places = self._places(context, client, component, part, tables, opened)
                 request = self._request(context, client, component, part, places, tables)
                 result, table = self._events(context, client, request, tables)
         except ServiceError as error:
-            raise error.failure() from error
-        yield from self._results(context, result, table, part)
+            names = [self._named(context, table) for table in self.connected if table.key and f"`{table.name}`" in str(error)]
+            told = "".join(f"\n  {named}" for named in names)
+            raise ServiceError(error.reason, error.code, f"{error}{told}").failure() from error
+        value = None if table is None else frames.to_kind(table, kind)
+        yield from self._results(context, result, value, part)
+
+    def _arrow(self, context: dg.AssetExecutionContext, table: _Input, frame: Any) -> Any:
+        """What an upstream asset's IO manager has loaded, as it is sent."""
+        named = self._named(context, table, alone=not isinstance(frame, dict))
+        try:
+            found = frames.to_arrow(frame, lambda told: context.log.warning(f"{named}: {told}"))
+        except frames.FrameError as error:
+            raise dg.Failure(f"{named}: {error}", allow_retries=False) from error
+        if not found.column_names:
+            raise dg.Failure(f"{named}: it has no rows, and no columns to read: give a frame, which has them", allow_retries=False)
+        return found
+
+    def _named(self, context: dg.AssetExecutionContext, table: _Input, alone: bool = True) -> str:
+        """An input as the asset that it is, with its partition where it is `alone`."""
+        named = f"input `{table.name}` is upstream asset {table.key.to_user_string() if table.key else '?'}"
+        if alone and table.frame and context.get_step_execution_context().has_asset_partitions_for_input(table.name):
+            return f"{named}, partition {', '.join(context.asset_partition_keys_for_input(table.name))}"
+        return f"{named}, for partition {context.partition_key}" if alone and not table.frame and context.has_partition_key else named
 
     def _places(
         self,
@@ -473,7 +500,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
                 "dagster/job": context.job_name,
                 "dagster/asset_key": self.key.to_user_string(),
             },
-            run_checks=self.asset_checks and not self.streams_back,
+            run_checks=self.asset_checks,
             preview_rows=self.preview_rows if self.include_preview_metadata else 0,
             allow_empty=self.allow_empty,
         )
@@ -554,12 +581,12 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         arguments: dict[str, Any] = {}
         if self.streams_back:
             metadata["dagster/partition_row_count" if part else "dagster/row_count"] = told.customers
-            arguments["value"] = _frame(table)
+            arguments["value"] = table
         yield dg.MaterializeResult(
             asset_key=self.key,
             metadata=metadata,
             data_version=dg.DataVersion(told.data_version),
-            check_results=report.checks(told.checks, self.key) if self.asset_checks and not self.streams_back else [],
+            check_results=report.checks(told.checks, self.key) if self.asset_checks else [],
             **arguments,
         )
         for name, key in self.fan_out_keys.items():
@@ -733,15 +760,6 @@ def _problem(problem: Any) -> str:
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _frame(table: Any) -> Any:
-    """What an IO manager is given: a pandas frame where pandas is there, else the Arrow table."""
-    try:
-        import pandas  # noqa: F401
-    except ImportError:
-        return table
-    return table.to_pandas()
 
 
 __all__: Sequence[str] = ("CustomerHealthScoreComponent", "CustomerHealthScoreError", "PartitionDimension", "ServiceSettings")
