@@ -75,13 +75,3 @@ def test_rendering_is_as_in_the_service():
     variables = {"X": "x", "context.project_root": "/srv"}
     assert source.render("{{ context.project_root }}/{{ env.X }}/{{ env('Y', 'y') }}.parquet", variables) == "/srv/x/y.parquet"
     assert source.render("{{ nothing.known() }}", variables) is None
-
-
-def test_folders_for_a_local_service(tmp_path):
-    (tmp_path / "lake/events").mkdir(parents=True)
-    (tmp_path / "one.parquet").touch()
-    found = source.allowed_folders(
-        ["lake/events/*.parquet", "one.parquet", "s3://bucket/x", "not/there/x.parquet", "/etc"],
-        source.Source("", "defs.yaml", str(tmp_path), {}),
-    )
-    assert found == [str(tmp_path / "lake/events"), str(tmp_path), "/etc"]

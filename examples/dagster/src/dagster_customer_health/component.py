@@ -16,7 +16,7 @@ import dagster as dg
 from dagster.components.core.defs_module import find_defs_or_component_yaml
 from pydantic import Field
 
-from . import fields, frames, loading, partitions, paths, report, source, upstream
+from . import access, fields, frames, loading, partitions, paths, report, source, upstream
 from ._proto import component_pb2, report_pb2, run_pb2, stream_pb2
 from .editor import Documented
 from .service import HealthScoreClient, HealthScoreServiceResource, ServiceError
@@ -713,19 +713,17 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         return not any(problem.path == f"inputs.{table.name}.where" for problem in answer.problems)
 
     def _allow(self, component: source.Source, create: bool = False) -> list[str]:
-        """Folders that a local service needs."""
+        """Folders and prefixes of object stores that a local service needs."""
         own = [path for path in (self.output, self.data_dir) if path]
         own += [path for path in (self.fan_out or {}).values() if isinstance(path, str)] if isinstance(self.fan_out, dict) else []
         if create:
-            for path in own:
-                resolved = source.render(str(path), component.variables) or ""
-                if resolved and "://" not in resolved:
-                    folder = Path(component.base_dir, resolved)
-                    (folder.parent if folder.suffix == paths.EXTENSION else folder).mkdir(parents=True, exist_ok=True)
+            try:
+                access.make([path for path in map(str, own) if path.lower() != "true"], component)
+            except OSError as error:
+                raise dg.Failure(f"cannot make the folder {error.filename}: {error.strerror}", allow_retries=False) from error
         named = [*own, self.history, self.scorecard, self.population, *(table.path for table in self.connected)]
         project = component.variables.get(source.PROJECT_ROOT, component.base_dir)
-        found = source.allowed_folders([path for path in named if isinstance(path, str)], component)
-        return [project, component.base_dir, *found]
+        return [project, component.base_dir, *access.allowed([path for path in named if isinstance(path, str)], component)]
 
 
 # Attributes that the service reads; all others are Dagster's, and blanks to the service.

@@ -16,7 +16,7 @@ import dagster as dg
 import grpc
 from pydantic import Field
 
-from . import targets
+from . import access, targets
 from ._proto import component_pb2, customer_health_pb2_grpc, inspect_pb2, run_pb2, stream_pb2
 
 BINARY = "CUSTOMER_HEALTH_BIN"
@@ -156,7 +156,7 @@ class HealthScoreServiceResource(dg.ConfigurableResource):
         default=None,
         description=f"Program to start where there is no target; ${BINARY}, else customer-health in the PATH if left out.",
     )
-    allow: list[str] = Field(default=[], description="Folders that the local program may use, beside those of the component.")
+    allow: list[str] = Field(default=[], description="Folders and prefixes of object stores that the local program may use, beside those of the component.")
     memory_limit: str | None = Field(default=None, description="Memory of the local program before it spills to disk, as 2GiB.")
 
     @contextmanager
@@ -261,9 +261,8 @@ class _Local:
         self._grace = 0.2 if hurried else 10.0
         # Its standard input is a pipe that nobody else holds, so that it ends with this process even where that is killed.
         self._command = [program, "serve", "--listen", "127.0.0.1:0", "--until-stdin-closes"]
-        for folder in dict.fromkeys(str(Path(folder).resolve()) for folder in allow):
-            if Path(folder).is_dir():
-                self._command += ["--allow", folder]
+        for place in dict.fromkeys(filter(None, map(access.argument, allow))):
+            self._command += ["--allow", place]
         if memory_limit:
             self._command += ["--memory-limit", memory_limit]
 

@@ -7,7 +7,6 @@ messages still name the right line and column.
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -79,21 +78,6 @@ def render(value: str, variables: Mapping[str, str]) -> str | None:
         return None
 
 
-def allowed_folders(paths: Collection[str], source: Source) -> list[str]:
-    """Existing local folders that hold these paths of the YAML."""
-    folders = []
-    for path in paths:
-        resolved = render(path, source.variables)
-        if not resolved or ("://" in resolved and not resolved.startswith("file://")):
-            continue
-        absolute = Path(source.base_dir, resolved.removeprefix("file://"))
-        plain = Path(*[part for part in _until_glob(absolute.parts)])
-        folder = plain if plain.is_dir() else plain.parent
-        if folder.is_dir() and str(folder) != folder.anchor:
-            folders.append(str(folder))
-    return folders
-
-
 def _attributes(root: yaml.Node) -> yaml.MappingNode | None:
     if isinstance(root, yaml.MappingNode):
         for key, value in root.value:
@@ -105,15 +89,6 @@ def _attributes(root: yaml.Node) -> yaml.MappingNode | None:
 def _blank(text: str, start: int, end: int) -> str:
     blanks = "".join(character if character in "\r\n" else " " for character in text[start:end])
     return text[:start] + blanks + text[end:]
-
-
-def _until_glob(parts: tuple[str, ...]) -> list[str]:
-    plain = []
-    for part in parts:
-        if any(sign in part for sign in "*?["):
-            break
-        plain.append(part)
-    return plain
 
 
 def _names(text: str) -> set[str]:

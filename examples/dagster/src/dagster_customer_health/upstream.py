@@ -167,7 +167,10 @@ class Upstream:
                 ) from error
         self._tell(name, asset, [key for key in files if key not in found], files)
         self.context.log.info(f"{_place(name, asset)}: {len(found)} partitions, {_span(list(found))}")
-        return frames.to_arrow(found)
+        try:
+            return frames.to_arrow(found, lambda told: self.context.log.warning(f"{_place(name, asset)}: {told}"))
+        except frames.FrameError as error:
+            raise dg.Failure(f"{_place(name, asset)}: {error}", allow_retries=False) from error
 
     def _tell(self, name: str, asset: dg.AssetKey, missing: list[str], files: Mapping[str, str]) -> None:
         if not missing:
