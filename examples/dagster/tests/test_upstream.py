@@ -205,7 +205,7 @@ def test_an_upstream_asset_that_dagster_does_not_know(project):
     assert metadata(project.materialize(partition_key="2025-01-05"))["customer/rows_read"] == 9
 
 
-def test_files_that_this_machine_has_no_disk_for_are_sent_along(project, tmp_path):
+def test_files_that_this_machine_has_no_disk_for_are_sent_along(project, tmp_path, serve):
     """As those of an object store are."""
     from upath import UPath
 
@@ -214,7 +214,9 @@ def test_files_that_this_machine_has_no_disk_for_are_sent_along(project, tmp_pat
     for day in ("2025-01-05", "2025-01-06", "2025-01-07"):
         with (root / f"{day}.parquet").open("wb") as file:
             pq.write_table(customers(2, customer_id=[f"{day}-a", f"{day}-b"]), file)
+    _, address = serve("--allow", str(project.root), "--allow", str(tmp_path))
     weekly = {**BY_DAY, "partition_type": "weekly", "partition_start": "2025-01-05", "allow_missing_partitions": True}
+    weekly["service"] = {"target": address}
     result = run(project, DAILY, "2025-01-05", data_dir="memory://lake", output=str(tmp_path / "scores.parquet"), **weekly)
     assert result.success, failure(result)
     assert metadata(result)["customer/rows_read"] == 6

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +16,7 @@ import dagster as dg
 from dagster.components.core.defs_module import find_defs_or_component_yaml
 from pydantic import Field
 
-from . import access, fields, frames, loading, partitions, paths, report, source, upstream
+from . import access, fields, frames, loading, partitions, paths, ranges, report, source, upstream
 from ._proto import component_pb2, report_pb2, run_pb2, stream_pb2
 from .editor import Documented
 from .service import HealthScoreClient, HealthScoreServiceResource, ServiceError
@@ -380,7 +380,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         if self.io_manager_key:
             specs = [spec.with_io_manager_key(self.io_manager_key) for spec in specs]
         @dg.multi_asset(specs=specs, **runs)
-        def customer_health_tables(context: dg.AssetExecutionContext, **loaded: Any) -> Iterator[dg.MaterializeResult]:
+        def customer_health_tables(context: dg.AssetExecutionContext, **loaded: Any) -> Iterator[Any]:
             yield from self._materialize(context, component, loaded)
 
         return customer_health_tables
@@ -403,21 +403,57 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
 
     def _materialize(
         self, context: dg.AssetExecutionContext, component: source.Source, loaded: Mapping[str, Any]
-    ) -> Iterator[dg.MaterializeResult]:
-        part = self._slice(context)
-        tables = {table.number: self._arrow(context, table, loaded[table.name]) for table in self.connected if table.frame}
+    ) -> Iterator[dg.MaterializeResult | dg.AssetMaterialization]:
+        parts: list[Any] = self._parts(context) if self.partitions_def else [None]
+        if len(parts) > 1 and self.streams_back:
+            raise dg.Failure(
+                description=f"{self.key.to_user_string()}: the run has {len(parts)} partitions, and an IO manager is given the "
+                "table of one\n  hint: give `data_dir` or `output`, or start a backfill of one run for each partition",
+                allow_retries=False,
+            )
         kind = self.frame or next((kind for table in self.connected if (kind := frames.kind_of(loaded.get(table.name)))), None)
+        done: list[ranges.Done] = []
         try:
-            with self._resource(context).connect(self._allow(component, create=True)) as client, ExitStack() as opened:
-                places = self._places(context, client, component, part, tables, opened)
-                request = self._request(context, client, component, part, places, tables)
-                result, table = self._events(context, client, request, tables)
-        except ServiceError as error:
+            with self._resource(context).connect(self._allow(component, create=True)) as client:
+                for part in parts:
+                    with ExitStack() as opened:
+                        tables = self._tables(context, component, part, len(parts) > 1, loaded)
+                        places = self._places(context, client, component, part, tables, opened)
+                        request = self._request(context, client, component, part, places, tables)
+                        result, table = self._events(context, client, request, tables)
+                    value = None if table is None else frames.to_kind(table, kind)
+                    done.append(ranges.Done(part, list(self._results(context, result, value, part))))
+                    if len(parts) > 1:
+                        context.log.info(f"partition {part.key} is done: {len(done)} of {len(parts)}")
+        except Exception as error:
+            if len(parts) > 1 and len(done) < len(parts):
+                context.log.error(f"partition {parts[len(done)].key} failed; {len(done)} of {len(parts)} were published before it")
+                yield from ranges.published(done)
+            if not isinstance(error, ServiceError):
+                raise
             names = [self._named(context, table) for table in self.connected if table.key and f"`{table.name}`" in str(error)]
             told = "".join(f"\n  {named}" for named in names)
             raise ServiceError(error.reason, error.code, f"{error}{told}").failure() from error
-        value = None if table is None else frames.to_kind(table, kind)
-        yield from self._results(context, result, value, part)
+        yield from done[0].results if len(done) == 1 else ranges.together(context, done)
+
+    def _tables(
+        self,
+        context: dg.AssetExecutionContext,
+        component: source.Source,
+        part: partitions.Slice | None,
+        is_one_of_many: bool,
+        loaded: Mapping[str, Any],
+    ) -> dict[int, Any]:
+        """The inputs that IO managers loaded, as Arrow tables; of a run of several partitions those of this one."""
+        tables = {}
+        for table in self.connected:
+            if not table.frame:
+                continue
+            frame = loaded[table.name]
+            if is_one_of_many and isinstance(frame, dict):
+                frame = self._upstream(context, component).chosen(table.name, table.key, part, frame)
+            tables[table.number] = self._arrow(context, table, frame)
+        return tables
 
     def _arrow(self, context: dg.AssetExecutionContext, table: _Input, frame: Any) -> Any:
         """What an upstream asset's IO manager has loaded, as it is sent."""
@@ -459,9 +495,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             return answer.inputs_checked or not answer.inputs_note
 
         found = {}
-        assets = upstream.Upstream(
-            context, self.key, self.data_dir or "", component.base_dir, self.allow_missing_partitions, is_there
-        )
+        assets = self._upstream(context, component, is_there)
         for table in self.connected:
             if self.data_dir and table.key and not table.path:
                 place = assets.read(table.name, table.key, part, opened)
@@ -471,16 +505,23 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
                     tables[table.number] = place
         return found
 
-    def _slice(self, context: dg.AssetExecutionContext) -> partitions.Slice | None:
-        if self.partitions_def is None:
-            return None
+    def _upstream(
+        self, context: dg.AssetExecutionContext, component: source.Source, is_there: Callable[[str, str], bool] | None = None
+    ) -> upstream.Upstream:
+        return upstream.Upstream(
+            context, self.key, self.data_dir or "", component.base_dir, self.allow_missing_partitions, is_there
+        )
+
+    def _parts(self, context: dg.AssetExecutionContext) -> list[partitions.Slice]:
+        """The partitions of the run, in the order in which they are scored."""
         columns = {axis.name or "": axis.column for axis in self.partition_dimensions or [] if axis.column}
+        date, static = self.partition_date_column, self.partition_static_column
         try:
-            return partitions.slice_of(
-                self.partitions_def, context.partition_key, self.partition_date_column, self.partition_static_column, columns
-            )
+            with dg.partition_loading_context(dynamic_partitions_store=context.instance):
+                parts = [partitions.slice_of(self.partitions_def, key, date, static, columns) for key in context.partition_keys]
         except paths.UnsafeKey as error:
             raise dg.Failure(description=f"{self.key.to_user_string()}: {error}", allow_retries=False) from None
+        return ranges.in_order(parts)
 
     def _request(
         self,

@@ -35,8 +35,8 @@ class Upstream:
     """Folder that a relative one starts from."""
     allow_missing: bool
     """Whether partitions that are not there are left out."""
-    is_there: Callable[[str, str], bool]
-    """Whether the service finds something at a path for an input."""
+    is_there: Callable[[str, str], bool] | None = None
+    """Whether the service finds something at a path for an input, where files are read."""
 
     def read(self, name: str, asset: dg.AssetKey, part: partitions.Slice | None, opened: ExitStack) -> "str | pyarrow.Table":
         """What the input of this name is read from: a path for the service, or a table to send to it. `opened` tidies up."""
@@ -51,6 +51,18 @@ class Upstream:
         if len(files) == 1 and not self.allow_missing:
             return self._exactly(next(iter(files.values())))
         return self._together(name, asset, files, opened)
+
+    def chosen(self, name: str, asset: dg.AssetKey, part: partitions.Slice | None, loaded: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Of the partitions that an IO manager loaded for several of the run's, those of one."""
+        theirs = self._partitions(asset)
+        if theirs is None or isinstance(theirs, str):
+            return loaded
+        keys = self._keys(asset, theirs, part)
+        if missing := [key for key in keys if key not in loaded]:
+            if not self.allow_missing or len(missing) == len(keys):
+                raise _not_found(f"{_place(name, asset)}: the IO manager gave no partition {_named(missing)}")
+            self.context.log.warning(f"{_place(name, asset)}: the IO manager gave no partition {_named(missing)}: left out")
+        return {key: loaded[key] for key in keys if key in loaded}
 
     # --- Which partitions ----------------------------------------------------------------------------------------------
 
@@ -100,7 +112,8 @@ class Upstream:
             has_partitions, is_whole = here.is_dir(), here.with_name(here.name + paths.EXTENSION).is_file()
             return whole if is_whole and not has_partitions else self._exactly(own)
         own = self._exactly(own)
-        return whole if not self.is_there(name, own) and self.is_there(name, whole) else own
+        there = self.is_there or (lambda name, path: True)
+        return whole if not there(name, own) and there(name, whole) else own
 
     # --- Which files ---------------------------------------------------------------------------------------------------
 
