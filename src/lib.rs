@@ -26,4 +26,5 @@ pub mod scorecard;
 
 pub mod error;
 
+mod panics;
 mod regular;

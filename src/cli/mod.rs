@@ -31,6 +31,8 @@ use clap::{Parser, Subcommand};
 use exit::Failure;
 use format::Format;
 
+use crate::panics;
+
 /// How long work that was cancelled gets to clean up behind itself.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 
@@ -79,6 +81,7 @@ enum Command {
 
 /// Does what the command line asks for.
 pub fn run() -> ExitCode {
+    panics::pass_over_expected();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

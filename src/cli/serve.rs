@@ -15,6 +15,7 @@ use super::logging::LogArgs;
 use super::security::{ConnectionArgs, SecurityArgs};
 use super::{asked_to_stop, block_on, print};
 use crate::engine::{EngineConfig, Roots};
+use crate::panics;
 use crate::service::{self, Limits, Metrics, ServerConfig};
 
 /// Arguments of `serve`.
@@ -115,6 +116,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     block_on(async {
         let telemetry = args.log.start()?;
+        panics::log();
         let outcome = serve(args).await;
         if let Some(telemetry) = telemetry {
             telemetry.flush().await;

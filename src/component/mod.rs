@@ -257,6 +257,17 @@ impl Component {
         &self.scorecard
     }
 
+    /// The same without its caps, but for one: that of a component, both by their place among others. For whoever looks for
+    /// the cap that fails.
+    pub fn with_cap(&self, kept: Option<(usize, usize)>) -> Self {
+        let mut component = self.clone();
+        for (part, own) in component.scorecard.components.iter_mut().enumerate() {
+            let all = std::mem::take(&mut own.caps).into_iter().enumerate();
+            own.caps = all.filter(|(at, _)| kept == Some((part, *at))).map(|(_, cap)| cap).collect();
+        }
+        component
+    }
+
     /// Name or path of the scorecard that the component started from.
     pub fn scorecard_name(&self) -> &str {
         &self.scorecard_name

@@ -1,17 +1,18 @@
 //! Whether it is a component's SQL that fails on an input's rows rather than the file, and which.
 
 use datafusion::arrow::error::ArrowError;
+use datafusion::common::Column;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan};
+use indexmap::IndexSet;
 
-use super::{EngineError, culprit};
+use super::{EngineError, broken, culprit};
 use crate::component::{Component, ComponentError};
-use crate::plan::Bound;
 use crate::plan::bind::{BoundInput, Origin};
 use crate::plan::expression::project_aggregated;
 use crate::plan::input::{Window, counting, scan};
-use crate::plan::names;
+use crate::plan::{Bound, Planner, names};
 
 /// The error as one of the component's SQL, where an input's columns can be read and one of its expressions fails on them.
 pub async fn sql(
@@ -32,8 +33,46 @@ pub async fn sql(
             ComponentError::new(vec![problem]).into()
         }
         // The columns cannot be read, or nothing fails any more.
-        Ok(None) | Err(_) => error,
+        Ok(None) | Err(_) => match used(input) {
+            Ok(plan) => broken::name(error, &plan, state).await,
+            Err(_) => error,
+        },
     }
+}
+
+/// A plan that reads all columns that are used of an input.
+fn used(input: &BoundInput) -> Result<LogicalPlan> {
+    let readings = input.fields.iter().filter_map(|field| field.reading.as_ref().map(|reading| &reading.expr));
+    let instant = input.timestamp.as_ref().map(|instant| &instant.expr);
+    let exprs = std::iter::once(&input.key).chain(instant).chain(&input.filter).chain(readings);
+    let columns: IndexSet<&Column> = exprs.flat_map(Expr::column_refs).collect();
+    scan(input)?.project(columns.into_iter().cloned().map(Expr::Column))?.build()
+}
+
+/// The error as one of a cap, where the scores can be computed without the component's caps and one of them fails alone.
+pub async fn cap(error: DataFusionError, planner: &Planner<'_>) -> EngineError {
+    let internal = |error| EngineError::internal("scoring", error);
+    let parts = &planner.component.scorecard().components;
+    if !is_of_computing(&error) || parts.iter().all(|part| part.caps.is_empty()) {
+        return internal(error);
+    }
+    let scored = |kept: Option<(usize, usize)>| {
+        let component = planner.component.with_cap(kept);
+        let plan = Planner { component: &component, ..*planner }.plan();
+        async move { culprit::read(&plan?, planner.state).await }
+    };
+    if scored(None).await.is_err() {
+        return internal(error);
+    }
+    let all = parts.iter().enumerate().flat_map(|(part, own)| (0..own.caps.len()).map(move |at| (part, at, &own.name)));
+    for (part, at, name) in all {
+        let Err(own) = scored(Some((part, at))).await else { continue };
+        let (reason, hint) = reason(&own);
+        let message = format!("this condition fails on a customer's values: {reason}");
+        let problem = planner.component.problem(&format!("components.{name}.caps.{at}.when"), message, hint);
+        return ComponentError::new(vec![problem]).into();
+    }
+    internal(error)
 }
 
 /// The first expression that fails although its columns can be read, by its place in the input's settings.
@@ -72,14 +111,17 @@ fn columns(input: &BoundInput, expr: &Expr) -> Result<LogicalPlan> {
 
 /// The error, where it comes of values rather than of memory, files or stores.
 fn of_computing(error: DataFusionError) -> Option<DataFusionError> {
-    let computed = match error.find_root() {
+    is_of_computing(&error).then_some(error)
+}
+
+fn is_of_computing(error: &DataFusionError) -> bool {
+    match error.find_root() {
         DataFusionError::Execution(_) => true,
         DataFusionError::ArrowError(arrow, _) => {
             !matches!(**arrow, ArrowError::IoError(..) | ArrowError::ParquetError(_) | ArrowError::MemoryError(_))
         }
         _ => false,
-    };
-    computed.then_some(error)
+    }
 }
 
 /// What happened, and the way out.

@@ -7,17 +7,13 @@ use futures::StreamExt;
 
 use super::uri::{Uri, is_uri};
 use super::{EngineError, blame, query};
-use crate::component::Component;
-use crate::plan::Bound;
-use crate::plan::input::{Window, customers};
+use crate::plan::input::customers;
+use crate::plan::{Bound, Planner};
 
-/// The error with the input named that fails when it is read alone; an internal one where none does.
-pub async fn name(
-    error: DataFusionError,
-    (component, bound): (&Component, &Bound),
-    window: Window,
-    state: &SessionState,
-) -> EngineError {
+/// The error with the input named that fails when it is read alone, or the cap that does; an internal one where none does.
+pub async fn name(error: DataFusionError, planner: &Planner<'_>) -> EngineError {
+    let Planner { component, bound, state, .. } = *planner;
+    let window = planner.window();
     let text = error.to_string();
     let error = match EngineError::internal("scoring", error) {
         EngineError::Internal { source, .. } => *source,
@@ -41,7 +37,7 @@ pub async fn name(
             let paths: Vec<&str> = bound.inputs.values().map(|input| input.table.path.as_str()).collect();
             EngineError::changed("inputs", &paths.join(", "), &error.find_root().strip_backtrace())
         }
-        _ => EngineError::internal("scoring", error),
+        _ => blame::cap(error, planner).await,
     }
 }
 

@@ -233,13 +233,25 @@ impl EngineError {
         let first = errors.first().map_or(ErrorKind::Internal, |(_, error)| error.kind());
         let kind = if also.is_empty() { first } else { ErrorKind::InvalidComponent };
         let placed = |(name, error): (InputName, Self)| {
-            let told = error.to_string();
-            let (message, hint) = told.split_once("\n  hint: ").unwrap_or((&told, ""));
-            let hint = Some(hint).filter(|hint| !hint.is_empty()).map(str::to_owned);
-            component.problem(&format!("inputs.{name}.path"), message.to_owned(), hint)
+            let (message, hint) = error.message_and_hint();
+            component.problem(&format!("inputs.{name}.path"), message, hint)
         };
         let problems = also.iter().cloned().chain(errors.into_iter().map(placed)).collect();
         Self::Inputs { problems: ComponentError::new(problems), kind }
+    }
+
+    /// What is wrong, and the way out; either may have whatever a path is called in it.
+    fn message_and_hint(&self) -> (String, Option<String>) {
+        const HINT: &str = "\n  hint: ";
+        let told = self.to_string();
+        let own = match self {
+            Self::NotFound { hint, .. } | Self::Unreadable { hint, .. } | Self::Uri { hint, .. } => Some(hint.as_str()),
+            Self::Store { hint, .. } => Some(*hint),
+            // The last one: these hints have no names in them.
+            _ => told.rsplit_once(HINT).map(|(_, hint)| hint),
+        };
+        let message = own.and_then(|hint| told.strip_suffix(hint)?.strip_suffix(HINT));
+        (message.unwrap_or(&told).to_owned(), message.and(own).map(str::to_owned))
     }
 
     /// An engine's error while doing something that no input explains.

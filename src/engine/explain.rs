@@ -31,9 +31,7 @@ pub async fn explain(
     let plan = LogicalPlanBuilder::from(plan).filter(one).and_then(LogicalPlanBuilder::build).map_err(internal)?;
     let batches = match query::rows(state, &plan).await {
         Ok(batches) => batches,
-        Err(error) => {
-            return Err(culprit::name(error, (component, &prepared.opening.bound), prepared.window, state).await);
-        }
+        Err(error) => return Err(culprit::name(error, &planner).await),
     };
     let found = batches.iter().find(|batch| batch.num_rows() > 0);
     let batch = found.ok_or_else(|| EngineError::NoCustomer { customer: customer_id.to_owned() })?;

@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +12,8 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::FileWriter;
 use arrow::ipc::{BodyCompression, CompressionType, Message, root_as_message};
+
+use crate::panics;
 
 /// Longest description of a message. One column takes some hundred bytes.
 const MAX_METADATA: u64 = 16 << 20;
@@ -108,8 +109,7 @@ impl Write for Metered<'_> {
 pub fn rewrite(stream: &Path, file: File, intake: &Intake) -> Result<u64, StreamFault> {
     vet(&mut BufReader::new(File::open(stream)?))?;
     // The decoder panics on some nonsense, such as an integer of seven bits.
-    let decoded = catch_unwind(AssertUnwindSafe(|| decode(stream, file, intake)));
-    decoded.unwrap_or_else(|_| Err(StreamFault::Nonsense))
+    panics::expected(|| decode(stream, file, intake)).unwrap_or(Err(StreamFault::Nonsense))
 }
 
 fn decode(stream: &Path, file: File, intake: &Intake) -> Result<u64, StreamFault> {

@@ -16,6 +16,7 @@ mod ahead;
 #[cfg(feature = "ballista")]
 mod ballista;
 mod blame;
+mod broken;
 mod cause;
 mod check;
 mod cluster;
@@ -60,6 +61,7 @@ mod table;
 mod text;
 mod thrift;
 mod trend;
+mod undivided;
 mod unique;
 mod upload;
 mod uri;

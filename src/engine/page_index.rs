@@ -3,13 +3,13 @@
 //! No scan uses them (see `session`), but the engine reads them with every footer whose schema it wants.
 
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder};
 
 use super::parquet_vet::ParquetFault;
 use super::thrift::walk;
+use crate::panics;
 
 /// Most bytes from the first page index to the end of the last: readers fetch all of it at once.
 const MAX_INDEX: u64 = 256 << 20;
@@ -60,13 +60,13 @@ pub fn vet(metadata: &ParquetMetaData, size: u64, place: Range<u64>, bytes: Byte
         }
     }
     // Some nonsense makes it panic; what it refuses, the reader refuses.
-    let decoded = catch_unwind(AssertUnwindSafe(|| {
+    let decoded = panics::expected(|| {
         let decoder = ParquetMetaDataPushDecoder::try_new_with_metadata(size, metadata.clone());
         let mut decoder = decoder?.with_page_index_policy(PageIndexPolicy::Optional);
         decoder.push_range(place, bytes)?;
         decoder.try_decode().map(drop)
-    }));
-    decoded.map(drop).map_err(|_| ParquetFault::Footer("a page index contradicts itself"))
+    });
+    decoded.map(drop).ok_or(ParquetFault::Footer("a page index contradicts itself"))
 }
 
 #[cfg(test)]

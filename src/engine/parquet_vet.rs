@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -23,6 +22,7 @@ use super::limits::InputLimits;
 use super::page_index;
 use super::pages::{self, Arriving, MAX_PAGE, place};
 use super::thrift::{Fault, Item, walk};
+use crate::panics;
 
 /// Most bytes of a footer.
 const MAX_FOOTER: u64 = 64 << 20;
@@ -229,13 +229,13 @@ pub fn footer(bytes: &[u8], size: u64) -> Result<Option<(Told, ParquetMetaData)>
     schema_depth(&schema)?;
     // Some nonsense makes it panic, and some in the Arrow schema that writers leave in it. A schema that is merely refused is
     // the reader's to tell, but it gets to that after the page indexes.
-    let decoded = catch_unwind(AssertUnwindSafe(|| {
+    let decoded = panics::expected(|| {
         let metadata = ParquetMetaDataReader::decode_metadata(bytes)?;
         let file = metadata.file_metadata();
         drop(parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata()));
         Ok::<_, ParquetError>(metadata)
-    }));
-    let Ok(decoded) = decoded else { return Err(ParquetFault::Footer("it contradicts itself")) };
+    });
+    let Some(decoded) = decoded else { return Err(ParquetFault::Footer("it contradicts itself")) };
     let Ok(metadata) = decoded else { return Ok(None) };
     let mut told = Told::default();
     let nowhere = || ParquetFault::Footer("a column lies outside of the file");

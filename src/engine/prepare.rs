@@ -184,8 +184,6 @@ pub struct Prepared {
     pub cutoffs: Cutoffs,
     /// End of the analysis period.
     pub as_of: DateTime<Utc>,
-    /// The analysis period.
-    pub window: Window,
     /// Start of the run.
     pub calculated_at: DateTime<Utc>,
     /// Whether an input is only taken to have one row for each customer.
@@ -314,7 +312,6 @@ impl Prepared {
             statistics,
             cutoffs,
             as_of,
-            window,
             calculated_at,
             unproven,
             version,
@@ -333,7 +330,7 @@ impl Prepared {
         let plan = plan.map_err(|error| EngineError::internal("planning where the flags begin", error))?;
         match query::single_row(&session, &plan).await {
             Ok(row) => Ok(self.cutoffs.counted(component.scorecard(), &row)),
-            Err(error) => Err(culprit::name(error, (component, &self.opening.bound), self.window, state).await),
+            Err(error) => Err(culprit::name(error, &self.planner(component, state, false)).await),
         }
     }
 

@@ -224,7 +224,7 @@ impl Run<'_> {
             true => session::with(own, session::for_rows(own, &prepared.rows()), Vec::new()),
             false => prepared.session(own),
         };
-        let at_fault = |error| culprit::name(error, (component, &prepared.opening.bound), prepared.window, state);
+        let at_fault = |error| culprit::name(error, &planner);
         let mut batches = match Running::start(work, &plan).await {
             Ok(started) if prepared.unproven && !started.refuses_repeats() => return Ok(None),
             Ok(started) => started,

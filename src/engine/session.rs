@@ -17,6 +17,7 @@ use super::limits::{self, InputLimits};
 use super::pages::Arriving;
 use super::spill::Spilled;
 use super::store::{StoreOptions, Stores};
+use super::undivided::Undivided;
 use super::workspace::Workspace;
 use super::{EngineError, Roots};
 
@@ -34,6 +35,9 @@ const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
 
 /// Rows after which grouping before the exchange is given up where it does not shrink them.
 const PROBED_ROWS: usize = 16_384;
+
+/// Groups for each row that there are never.
+const NEVER_SKIPPED: f64 = 1.0;
 
 /// Limits and places of an engine.
 #[derive(Debug, Clone, Default)]
@@ -142,6 +146,8 @@ pub fn new(config: &EngineConfig, shared: &Shared) -> Result<SessionState, Engin
     if let Some(cluster) = &config.cluster {
         let workspace = shared.workspace().path().to_owned();
         session = session.with_extension(Arc::new(Cluster { config: cluster.clone(), workspace }));
+        // Executors have no rule of ours that keeps `percentile_cont` from a grouping that is given up half-way.
+        session.options_mut().execution.skip_partial_aggregation_probe_ratio_threshold = NEVER_SKIPPED;
         // Views carry their buffers whole, however few rows of them are left, and messages between machines are limited.
         session.options_mut().execution.parquet.schema_force_view_types = false;
     }
@@ -149,7 +155,9 @@ pub fn new(config: &EngineConfig, shared: &Shared) -> Result<SessionState, Engin
     session.options_mut().execution.listing_table_ignore_subdirectory = false;
     // Columns are named as the files name them, in upper and lower case.
     session.options_mut().sql_parser.enable_ident_normalization = false;
-    Ok(SessionContext::new_with_config_rt(session, runtime).state())
+    let state = SessionContext::new_with_config_rt(session, runtime).state();
+    let config = state.config().clone();
+    Ok(with(&state, config, vec![Arc::new(Undivided)]))
 }
 
 /// The same session, whose plans the cluster runs.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::error::Result;
-use datafusion::functions_aggregate::count::{count, count_distinct};
+use datafusion::functions_aggregate::count::count_distinct;
+use datafusion::functions_aggregate::sum::sum;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableSource, lit};
 
 use super::{Cutoffs, names, profile, score};
@@ -50,13 +51,15 @@ pub fn plan(
     let id = names::column(names::CUSTOMER_ID);
     let findings = Finding::ALL.map(|finding| {
         let counted = match finding {
-            Finding::Rows => count(lit(1_i64)),
-            Finding::Named => count(id.clone()),
+            // Sums beside one distinct column are made two groupings of by the engine, which go to disk where a set of all
+            // customers would be more than the memory limit; it does not see through names.
+            Finding::Rows => sum(lit(1_i64)),
+            Finding::Named => profile::tally(id.clone().is_not_null())?,
             Finding::Customers => count_distinct(id.clone()),
             Finding::OutOfRange => profile::tally(ranges.clone().is_not_true())?,
             Finding::Mismatched => profile::tally(follows.clone().is_not_true())?,
         };
-        Ok(counted.alias(format!("{finding:?}")))
+        Ok(counted)
     });
     let findings = findings.into_iter().collect::<Result<Vec<_>>>()?;
     LogicalPlanBuilder::scan("scores", scores, None)?.aggregate(Vec::<Expr>::new(), findings)?.build()

@@ -15,7 +15,7 @@ use crate::scorecard::Expression;
 
 use super::input::Window;
 use super::names::column;
-use super::vetted;
+use super::{distinct, vetted};
 
 /// An expression with its type.
 #[derive(Debug, Clone)]
@@ -242,7 +242,7 @@ pub fn project_aggregated(
         })?;
         outer.push(replaced.data);
     }
-    plan.aggregate(group, grouped)?.project(outer)?.build()
+    distinct::aggregate(plan, group, grouped)?.project(outer)?.build()
 }
 
 /// Columns of a table under its name, with the run's own facts beside them where the table has no such column.

@@ -10,6 +10,7 @@ mod cap;
 pub mod check;
 mod clean;
 pub mod cutoffs;
+mod distinct;
 mod drivers;
 mod error;
 pub mod expression;
@@ -115,7 +116,8 @@ impl Planner<'_> {
         self.component.scorecard().components.iter().flat_map(|c| self.details(c)).collect()
     }
 
-    fn window(&self) -> Window {
+    /// The analysis period.
+    pub fn window(&self) -> Window {
         Window { as_of: self.as_of, days: self.component.scorecard().analysis_period_days }
     }
 

@@ -56,6 +56,16 @@ pub fn cap_hit(component: &ScoreComponent, at: usize) -> String {
     format!("{} cap {at}", component.name)
 }
 
+/// One of the values that an aggregate wants distinct.
+pub fn distinct_value(at: usize) -> String {
+    format!("distinct value {at}")
+}
+
+/// An aggregate that was computed beside others, over values or rows of its own.
+pub fn of_set(at: usize) -> String {
+    format!("aggregate {at}")
+}
+
 /// The column of that exact name.
 pub fn column(name: impl Into<String>) -> Expr {
     ident(name.into())

@@ -11,6 +11,9 @@ use crate::component::{Fault, functions};
 /// Most pieces that an expression puts together, each of which may be a column's longest text.
 const MOST_PIECES: usize = 32;
 
+/// Most aggregates of distinct values in an expression, each of which may read the input's rows once more.
+const MOST_DISTINCT: usize = 8;
+
 /// Longest pattern, in bytes.
 const LONGEST_PATTERN: usize = 200;
 
@@ -22,10 +25,15 @@ const MOST_REPEATS: u64 = 100;
 /// # Errors
 /// The first thing that is not, and the way out.
 pub fn refuse(expr: &Expr) -> Result<(), Fault> {
-    let (mut fault, mut pieces) = (None, 0);
+    let (mut fault, mut pieces, mut distinct) = (None, 0, 0);
     let walked = expr.apply(|part| {
         pieces += pieces_of(part);
+        distinct += usize::from(matches!(part, Expr::AggregateFunction(call) if call.params.distinct));
         fault = refuse_part(part).err();
+        if fault.is_none() && distinct > MOST_DISTINCT {
+            let message = format!("more than {MOST_DISTINCT} aggregates of DISTINCT values in one expression");
+            fault = Some(Fault::new(message, Some("count some of them in the input".to_owned())));
+        }
         if fault.is_none() && pieces > MOST_PIECES {
             let message = format!("more than {MOST_PIECES} pieces are put together to texts and lists");
             fault = Some(Fault::new(message, Some("put them together in the input".to_owned())));

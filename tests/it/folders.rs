@@ -187,6 +187,41 @@ fn a_broken_file_of_a_folder_is_named() {
     }
 }
 
+/// Found while the rows are read, long after all of the files were opened.
+#[test]
+fn a_file_with_a_broken_page_is_named() {
+    let folder = Folder::new();
+    let ids: Vec<String> = (0..3_000).map(|number| format!("c{number}")).collect();
+    let rows = table(texts(ids.iter().map(String::as_str)), ints(0..3_000));
+    for name in ["in/1.parquet", "in/2.parquet", "in/3.parquet", "h/region=a/1.parquet", "h/region=b/1.parquet"] {
+        folder.parquet(name, &rows);
+    }
+    for broken in ["in/2.parquet", "h/region=b/1.parquet"] {
+        let mut bytes = fs::read(folder.path(broken)).unwrap();
+        // The pages of the values, behind those of the keys.
+        let from = bytes.len() / 2;
+        bytes[from..][..from / 2].fill(0xff);
+        fs::write(folder.path(broken), bytes).unwrap();
+    }
+    for (input, broken, whole) in [("in", "in/2.parquet", "in/1"), ("in/*.parquet", "in/2.parquet", "in/3")] {
+        refused(&folder, &format!("inputs: {{customer: {input}}}"), &[broken, "`customer`", "complete"]);
+        let error = folder.try_run(&format!("inputs: {{customer: {input}}}"), Run::default()).err().unwrap();
+        assert!(!error.to_string().contains(whole), "{error}");
+    }
+    refused(&folder, "inputs: {customer: h}", &["h/region=b/1.parquet"]);
+    refused(&folder, "inputs: {customer: in/2.parquet}", &["in/2.parquet"]);
+}
+
+#[test]
+fn a_path_that_looks_like_a_hint_stays_whole() {
+    let folder = Folder::new();
+    let yaml = "inputs:\n  customer: \"no\\n  hint: such.parquet\"\n";
+    let error = folder.try_run(yaml, Run::default()).err().expect("nothing is there");
+    let [problem] = error.problems() else { panic!("{error}") };
+    assert!(problem.message.contains("such.parquet"), "{problem:?}");
+    assert!(problem.hint.as_ref().is_some_and(|hint| hint.starts_with("check the path")), "{problem:?}");
+}
+
 #[test]
 fn a_folders_files_tell_their_format() {
     let folder = Folder::new();

@@ -7,6 +7,7 @@
     reason = "a test may panic and write files"
 )]
 
+mod aggregates;
 #[cfg(feature = "ballista-cluster")]
 mod ballista;
 mod calls;

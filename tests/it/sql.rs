@@ -140,6 +140,7 @@ fn what_is_not_allowed_is_told_with_its_place_and_the_way_out() {
         ("length(regexp_replace(kind, '(.)', '\\1\\1', 'g'))", "third argument is `''`"),
         ("length(regexp_match(kind, '(a{50}){50}')[1])", "100 repetitions"),
         (&format!("length(kind{})", " || kind".repeat(40)), "more than 32 pieces"),
+        (&format!("0{}", " + count(DISTINCT kind)".repeat(9)), "more than 8 aggregates"),
         ("CASE WHEN kind ~ kind THEN 1 END", "a pattern has to be a text in quotes"),
         ("array_length(CAST(make_array(1) AS INT[2000000000]))", "cast to a list"),
         ("count(*) OVER ()", "window functions"),
@@ -261,6 +262,29 @@ fn sql_that_fails_on_the_rows_is_told_as_such() {
     fs::write(folder.path("u.parquet"), bytes).unwrap();
     let error = error(&folder, "first: n + zero", "");
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+}
+
+#[test]
+fn a_cap_that_fails_on_values_is_the_users_with_its_place() {
+    let folder = Folder::new();
+    folder.parquet("u.parquet", &batch([("customer_id", texts(["a", "b"])), ("n", ints([1, 0]))]));
+    let indicators = "  product_usage:\n    input: usage\n    weight: 1\n    indicators:\n      \
+                      n: {weight: 1, scale: {range: [0, 10]}}\n    caps:\n      - {when: n > 5, at_most: 9}\n      \
+                      - {when: 1 / CAST(n AS BIGINT) > 0, at_most: 7}\n";
+    folder.text("card.yaml", &scorecard(indicators));
+    for (more, place) in [
+        ("", "card.yaml:15:"),
+        (
+            "components: {product_usage: {caps: [{when: '1 % CAST(n AS BIGINT) = 0', at_most: 7}]}}\n",
+            "component.yaml:3:",
+        ),
+    ] {
+        let yaml = format!("scorecard: card.yaml\ninputs: {{usage: u.parquet}}\n{more}");
+        let error = folder.try_run(&yaml, Run::default()).err().expect("it divides by zero");
+        let text = error.to_string();
+        assert!(text.contains(place) && text.contains("this condition fails") && text.contains("nullif"), "{text}");
+        assert_eq!(error.kind(), ErrorKind::InvalidComponent, "{text}");
+    }
 }
 
 #[test]

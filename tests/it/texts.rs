@@ -55,6 +55,20 @@ fn refused(folder: &Folder, input: &str, parts: &[&str]) {
 }
 
 #[test]
+fn records_with_other_columns_than_the_header_are_told_by_their_line() {
+    let folder = Folder::new();
+    folder.text("more.csv", "customer_id,active_days\na,1\nb,\"2\"\nc,3,4\n");
+    refused(&folder, "more.csv", &["the record in line 4 has 3 values, and the header 2 columns", "into quotes"]);
+    folder.text("fewer.csv", "customer_id,active_days\n\na,1\nb");
+    refused(&folder, "fewer.csv", &["line 4 has 1 values", "keeps its separator"]);
+    folder.text("in/1.csv", "customer_id,active_days\na,1\n");
+    folder.text("in/2.csv", "customer_id,active_days\nb\n");
+    refused(&folder, "{path: in, format: csv}", &["2.csv", "line 2 has 1 values"]);
+    folder.text("one.csv", "customer_id\na\n\n\"b\"\n");
+    assert_eq!(folder.score("inputs: {customer: one.csv}").ids(), ["a", "b"]);
+}
+
+#[test]
 fn packed_text_is_read_in_one_part_or_several() {
     let folder = Folder::new();
     let (head, tail) = CSV.as_bytes().split_at(29);

@@ -89,6 +89,9 @@ impl<R: Read> Checked<R> {
             from = *at;
         }
         self.records.take(&self.pieces.text[from..])?;
+        if !some {
+            self.records.end()?;
+        }
         Ok(some)
     }
 }

@@ -12,6 +12,10 @@ pub struct CsvRecords {
     before: u64,
     // Whether more than line ends of the record was there.
     begun: bool,
+    // Columns of the first record, once it has ended.
+    named: Option<usize>,
+    // The line on which the record began.
+    first_line: u64,
     /// Columns of the record that have ended.
     pub columns: usize,
     /// Line ends before.
@@ -31,6 +35,8 @@ impl CsvRecords {
             length: 0,
             before: 0,
             begun: false,
+            named: None,
+            first_line: 1,
             columns: 0,
             lines: 0,
             lines_in_values: false,
@@ -42,7 +48,7 @@ impl CsvRecords {
     /// Goes on with a piece.
     ///
     /// # Errors
-    /// Where a record is too long, or has too many columns.
+    /// Where a record is too long, or has too many columns, or others than the first.
     pub fn take(&mut self, mut piece: &[u8]) -> Result<(), TextFault> {
         while !piece.is_empty() {
             let (found, read, _, columns) = self.parser.read_record(piece, &mut self.values, &mut self.ends);
@@ -58,17 +64,38 @@ impl CsvRecords {
                 return Err(TextFault::Columns);
             }
             if found == ReadRecordResult::Record {
-                (self.length, self.columns, self.before, self.begun) = (0, 0, self.before + 1, false);
+                self.end_record()?;
             }
         }
         Ok(())
     }
 
-    fn note_lines(&mut self, record: &[u8], ends: bool) {
-        self.lines += record.iter().filter(|byte| **byte == b'\n').count() as u64;
-        if self.lines_in_values {
-            return;
+    /// Ends the last record, which need not have a line end.
+    ///
+    /// # Errors
+    /// Where it has other columns than the first.
+    pub fn end(&mut self) -> Result<(), TextFault> {
+        let (found, _, _, columns) = self.parser.read_record(&[], &mut self.values, &mut self.ends);
+        self.columns += columns;
+        if found == ReadRecordResult::Record { self.end_record() } else { Ok(()) }
+    }
+
+    fn end_record(&mut self) -> Result<(), TextFault> {
+        let (named, values) = (*self.named.get_or_insert(self.columns), self.columns);
+        if values != named {
+            return Err(TextFault::Values { line: self.first_line, named, values });
         }
+        (self.length, self.columns, self.before, self.begun) = (0, 0, self.before + 1, false);
+        Ok(())
+    }
+
+    fn note_lines(&mut self, record: &[u8], ends: bool) {
+        if !self.begun && !record.trim_ascii_start().is_empty() {
+            let before = record.len() - record.trim_ascii_start().len();
+            let empty = record[..before].iter().filter(|byte| **byte == b'\n').count() as u64;
+            self.first_line = self.lines + empty + 1;
+        }
+        self.lines += record.iter().filter(|byte| **byte == b'\n').count() as u64;
         let within = match (ends, record.split_last()) {
             (true, Some((_, within))) => within,
             _ => record,
@@ -78,7 +105,7 @@ impl CsvRecords {
             false => within.trim_ascii_start(),
         };
         self.begun |= !within.is_empty();
-        self.lines_in_values = within.contains(&b'\n');
+        self.lines_in_values |= within.contains(&b'\n');
     }
 }
 
@@ -109,6 +136,25 @@ mod tests {
     fn columns_are_counted_over_all_records() {
         csv(&[",".repeat(MAX_COLUMNS - 1).as_bytes(), b"\n"]).unwrap();
         assert_eq!(csv(&[",".repeat(MAX_COLUMNS).as_bytes(), b"\n"]).err(), Some(TextFault::Columns));
+    }
+
+    #[test]
+    fn records_have_as_many_values_as_the_first() {
+        let fault = |line, named, values| Some(TextFault::Values { line, named, values });
+        for (text, expected) in [
+            ("a,b\n1,2\n3,4", None),
+            ("a,b\n1,2\n\n3,4,5\n", fault(4, 2, 3)),
+            ("a,b\r\n1,\"x\r\ny\"\r\n3\r\n", fault(4, 2, 1)),
+            ("a,b\n1,\"x\ny\",z\n", fault(2, 2, 3)),
+            ("a,b\n1", fault(2, 2, 1)),
+            ("a\n\"\"\n1\n", None),
+        ] {
+            for pieces in [vec![text.as_bytes()], text.as_bytes().chunks(1).collect()] {
+                let mut records = CsvRecords::new(b',');
+                let found = pieces.iter().try_for_each(|piece| records.take(piece)).and_then(|()| records.end());
+                assert_eq!(found.err(), expected, "{text:?}");
+            }
+        }
     }
 
     #[test]

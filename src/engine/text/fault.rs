@@ -42,6 +42,16 @@ pub enum TextFault {
     /// A header without the delimiter.
     #[error("its header is a single column, `{0}`")]
     Delimiter(String),
+    /// A record has more or fewer values than the header has names.
+    #[error("the record in line {line} has {values} values, and the header {named} columns")]
+    Values {
+        /// The line on which it begins.
+        line: u64,
+        /// Columns of the header.
+        named: usize,
+        /// Values of the record.
+        values: usize,
+    },
     /// Something stands where an object should.
     #[error("line {line}: expected an object, `{{...}}`, found `{}`", found.escape_debug())]
     NoObject {
@@ -74,6 +84,12 @@ impl TextFault {
             Self::Delimiter(_) => {
                 "values are separated by commas, or by tabs in a file that is named `.tsv`; write semicolons as commas, \
                  decimal commas as points, and no line `sep=`"
+            }
+            Self::Values { values, named, .. } if values > named => {
+                "put values that have the separator in them into quotes, or give every column a name in the header"
+            }
+            Self::Values { .. } => {
+                "see whether the line was cut, or has another separator; an empty value keeps its separator, as in `a,,1`"
             }
             Self::NoObject { .. } => {
                 "a file of JSON has one object in each line, objects one after another, or one array of them"
