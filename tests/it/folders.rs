@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Int32Array, NullArray, RecordBatch, TimestampMillisecondArray};
 use arrow::datatypes::{Field, Schema};
+use arrow::ipc::writer::StreamWriter;
 use customer_health::engine::EngineError;
 use customer_health::error::ErrorKind;
 
@@ -210,6 +211,27 @@ fn a_file_with_a_broken_page_is_named() {
     }
     refused(&folder, "inputs: {customer: h}", &["h/region=b/1.parquet"]);
     refused(&folder, "inputs: {customer: in/2.parquet}", &["in/2.parquet"]);
+}
+
+#[test]
+fn columns_of_one_name_are_refused_in_every_format() {
+    let columns = [("customer_id", texts(["a", "b"])), (COLUMN, ints([10, 20])), (COLUMN, ints([30, 0]))];
+    let rows = batch(columns);
+    for file in ["t.parquet", "t.arrow", "t.csv"] {
+        let folder = Folder::new();
+        match file {
+            "t.parquet" => folder.parquet(file, &rows),
+            "t.arrow" => folder.arrow(file, &rows),
+            _ => folder.text(file, &format!("customer_id,{COLUMN},{COLUMN}\na,10,30\nb,20,0\n")),
+        }
+        refused(&folder, &format!("inputs: {{customer: {file}}}"), &[COLUMN, "twice", "a name of its own"]);
+    }
+    // A stream begins with what a file has behind its first bytes.
+    let folder = Folder::new();
+    let mut writer = StreamWriter::try_new(fs::File::create(folder.path("s.arrow")).unwrap(), &rows.schema()).unwrap();
+    writer.write(&rows).unwrap();
+    writer.finish().unwrap();
+    refused(&folder, "inputs: {customer: s.arrow}", &[COLUMN, "twice"]);
 }
 
 #[test]

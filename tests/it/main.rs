@@ -49,6 +49,7 @@ mod secure;
 mod serve;
 mod sql;
 mod store_faults;
+mod store_folders;
 mod store_protocols;
 mod store_users;
 mod stores;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::ipc::{self, root_as_footer, root_as_message};
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::arrow::ArrowFormat;
 use datafusion::datasource::file_format::parquet::{ParquetFormat, transform_schema_to_view};
@@ -11,13 +12,19 @@ use datafusion::error::Result;
 use datafusion::execution::session_state::SessionState;
 use futures::{StreamExt, TryStreamExt, stream};
 use indexmap::IndexMap;
-use object_store::{ObjectMeta, ObjectStore};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use url::Url;
 
 use super::reconcile::{Conflict, merge};
 use super::{EngineError, LOOKS, Source, shown};
 use crate::component::Format;
 use crate::plan::key;
+
+/// What Arrow files begin with, and streams do not.
+const ARROW: &[u8] = b"ARROW1";
+
+/// Bytes at either end that tell where the schema is.
+const ARROW_ENDS: u64 = 10;
 
 /// The columns of a table's files.
 pub struct Columns {
@@ -97,7 +104,10 @@ async fn of_file(
 ) -> Result<SchemaRef> {
     let files = std::slice::from_ref(file);
     match format {
-        Format::Arrow => ArrowFormat.infer_schema(state, store, files).await,
+        Format::Arrow => {
+            let merged = ArrowFormat.infer_schema(state, store, files).await?;
+            with_repeats(merged, &names_in_arrow(store.as_ref(), file).await?)
+        }
         _ => {
             let metadata = DFParquetMetadata::new(store.as_ref(), file)
                 .with_metadata_size_hint(state.config_options().execution.parquet.metadata_size_hint)
@@ -105,6 +115,48 @@ async fn of_file(
             Ok(Arc::new(metadata.fetch_schema().await?))
         }
     }
+}
+
+/// Names of the columns in the schema of an Arrow file, which stands at its end, or of a stream, which begins with it; none
+/// where it is neither, which its reader tells.
+async fn names_in_arrow(store: &dyn ObjectStore, file: &ObjectMeta) -> Result<Vec<String>> {
+    let names = |schema: ipc::Schema<'_>| -> Option<Vec<String>> {
+        Some(schema.fields()?.iter().filter_map(|field| field.name().map(str::to_owned)).collect())
+    };
+    let head = store.get_range(&file.location, 0..file.size.min(ARROW_ENDS)).await?;
+    let end = file.size.saturating_sub(ARROW_ENDS);
+    if head.starts_with(ARROW) {
+        let tail = store.get_range(&file.location, end..file.size).await?;
+        let start = word(&tail, 0).and_then(|length| end.checked_sub(length.into()));
+        let Some(start) = start.filter(|start| *start < end) else { return Ok(Vec::new()) };
+        let footer = store.get_range(&file.location, start..end).await?;
+        let found = root_as_footer(&footer).ok().and_then(|footer| names(footer.schema()?));
+        return Ok(found.unwrap_or_default());
+    }
+    let (length, start) = match word(&head, 0) {
+        Some(u32::MAX) => (word(&head, 4), 8),
+        length => (length, 4),
+    };
+    let end = start + u64::from(length.unwrap_or_default());
+    if end > file.size || end == start {
+        return Ok(Vec::new());
+    }
+    let message = store.get_range(&file.location, start..end).await?;
+    let found = root_as_message(&message).ok().and_then(|message| names(message.header_as_schema()?));
+    Ok(found.unwrap_or_default())
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes)
+}
+
+/// The columns of a file with those that have one name told apart: whoever read them kept the first one alone.
+fn with_repeats(merged: SchemaRef, names: &[String]) -> Result<SchemaRef> {
+    if names.len() <= merged.fields().len() {
+        return Ok(merged);
+    }
+    let fields = names.iter().map(|name| Ok(merged.field_with_name(name)?.clone())).collect::<Result<Vec<_>>>()?;
+    Ok(Arc::new(Schema::new(fields)))
 }
 
 /// The columns that a reader is asked for, of a file with its own.
