@@ -16,7 +16,7 @@ import dagster as dg
 from dagster.components.core.defs_module import find_defs_or_component_yaml
 from pydantic import Field
 
-from . import access, fields, frames, loading, partitions, paths, ranges, report, source, upstream
+from . import access, fields, frames, loading, partitions, paths, ranges, report, source, subset, upstream
 from ._proto import component_pb2, report_pb2, run_pb2, stream_pb2
 from .editor import Documented
 from .service import HealthScoreClient, HealthScoreServiceResource, ServiceError
@@ -379,7 +379,8 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             specs.append(dg.AssetSpec(key, deps=[self.key], description=_DESCRIPTIONS[name], **common))
         if self.io_manager_key:
             specs = [spec.with_io_manager_key(self.io_manager_key) for spec in specs]
-        @dg.multi_asset(specs=specs, **runs)
+
+        @dg.multi_asset(specs=specs, can_subset=True, **runs)
         def customer_health_tables(context: dg.AssetExecutionContext, **loaded: Any) -> Iterator[Any]:
             yield from self._materialize(context, component, loaded)
 
@@ -404,7 +405,14 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
     def _materialize(
         self, context: dg.AssetExecutionContext, component: source.Source, loaded: Mapping[str, Any]
     ) -> Iterator[dg.MaterializeResult | dg.AssetMaterialization]:
+        selection = subset.Selection.of(context, self.key, self.fan_out_keys)
+        component = selection.component(component)
         parts: list[Any] = self._parts(context) if self.partitions_def else [None]
+        if len(parts) > 1 and not selection.scores and selection.checks:
+            raise dg.Failure(
+                description=f"{self.key.to_user_string()}: checks alone are of one partition, and the run has {len(parts)}",
+                allow_retries=False,
+            )
         if len(parts) > 1 and self.streams_back:
             raise dg.Failure(
                 description=f"{self.key.to_user_string()}: the run has {len(parts)} partitions, and an IO manager is given the "
@@ -419,10 +427,13 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
                     with ExitStack() as opened:
                         tables = self._tables(context, component, part, len(parts) > 1, loaded)
                         places = self._places(context, client, component, part, tables, opened)
-                        request = self._request(context, client, component, part, places, tables)
+                        request = self._request(context, client, component, part, places, tables, selection)
+                        if not selection.scores:
+                            request.output = selection.staged(context, request.output, component.base_dir, opened)
                         result, table = self._events(context, client, request, tables)
                     value = None if table is None else frames.to_kind(table, kind)
-                    done.append(ranges.Done(part, list(self._results(context, result, value, part))))
+                    told = self._results(context, result, value, part, selection)
+                    done.append(ranges.Done(part, list(selection.results(told, self.key))))
                     if len(parts) > 1:
                         context.log.info(f"partition {part.key} is done: {len(done)} of {len(parts)}")
         except Exception as error:
@@ -432,8 +443,8 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             if not isinstance(error, ServiceError):
                 raise
             names = [self._named(context, table) for table in self.connected if table.key and f"`{table.name}`" in str(error)]
-            told = "".join(f"\n  {named}" for named in names)
-            raise ServiceError(error.reason, error.code, f"{error}{told}").failure() from error
+            named = "".join(f"\n  {name}" for name in names)
+            raise ServiceError(error.reason, error.code, f"{error}{named}").failure() from error
         yield from done[0].results if len(done) == 1 else ranges.together(context, done)
 
     def _tables(
@@ -514,6 +525,12 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
 
     def _parts(self, context: dg.AssetExecutionContext) -> list[partitions.Slice]:
         """The partitions of the run, in the order in which they are scored."""
+        if not context.has_partition_key and not context.has_partition_key_range:
+            raise dg.Failure(
+                description=f"{self.key.to_user_string()}: the run names no partition, without which there is nothing to check\n"
+                "  hint: the checks of a partition are made when it is materialized",
+                allow_retries=False,
+            )
         columns = {axis.name or "": axis.column for axis in self.partition_dimensions or [] if axis.column}
         date, static = self.partition_date_column, self.partition_static_column
         try:
@@ -531,6 +548,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         part: partitions.Slice | None,
         places: Mapping[str, str],
         tables: Mapping[int, Any],
+        selection: subset.Selection,
     ) -> run_pb2.MaterializeRequest:
         run_id = "/".join([context.run_id, self.asset_name, *([part.key] if part else [])])
         request = run_pb2.MaterializeRequest(
@@ -541,7 +559,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
                 "dagster/job": context.job_name,
                 "dagster/asset_key": self.key.to_user_string(),
             },
-            run_checks=self.asset_checks,
+            run_checks=bool(selection.checks),
             preview_rows=self.preview_rows if self.include_preview_metadata else 0,
             allow_empty=self.allow_empty,
         )
@@ -553,7 +571,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             request.inputs.append(_override(table, places.get(table.name), filters.get(table.name)))
         if output := self._output(place, component.base_dir, component.variables):
             request.output = output
-        for name in self.fan_out_keys:
+        for name in selection.fan_outs:
             if path := self._fan_out_path(name, place, component.variables):
                 request.outputs.append(component_pb2.OutputOverride(table=_FAN_OUT[name], path=path))
         if part:
@@ -609,6 +627,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         result: run_pb2.MaterializeResult,
         table: Any,
         part: partitions.Slice | None,
+        selection: subset.Selection,
     ) -> Iterator[dg.MaterializeResult]:
         told = result.report
         outputs = {output.table: output for output in result.outputs} or {component_pb2.TABLE_SCORES: told.output}
@@ -627,10 +646,10 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             asset_key=self.key,
             metadata=metadata,
             data_version=dg.DataVersion(told.data_version),
-            check_results=report.checks(told.checks, self.key) if self.asset_checks else [],
+            check_results=report.checks(told.checks, self.key) if selection.checks else [],
             **arguments,
         )
-        for name, key in self.fan_out_keys.items():
+        for name, key in selection.fan_outs.items():
             output = outputs[_FAN_OUT[name]]
             same = {column.name: [dg.TableColumnDep(asset_key=self.key, column_name=column.name)] for column in output.columns}
             yield dg.MaterializeResult(
