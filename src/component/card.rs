@@ -293,7 +293,8 @@ fn is_identifier(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
-fn input_name(spec: InputNameSpec) -> InputName {
+/// The input of a name in YAML.
+pub fn input_name(spec: InputNameSpec) -> InputName {
     match spec {
         InputNameSpec::Customer => InputName::Customer,
         InputNameSpec::Subscription => InputName::Subscription,

@@ -171,6 +171,8 @@ pub struct Input {
     pub key: Option<String>,
     /// Date or timestamp column that decides whether a row lies in the analysis period.
     pub timestamp: Option<Timestamp>,
+    /// Whether the input has every event, so that a customer without rows has none of them.
+    pub without_rows_is_zero: bool,
     /// Predicates that a row must fulfil: the component's, and the caller's.
     pub filters: Vec<Expression>,
     /// Fields as SQL over the columns.
@@ -205,6 +207,7 @@ pub struct Component {
     scorecard_hash: String,
     scorecard: Scorecard,
     inputs: BTreeMap<InputName, Input>,
+    customers_from: Option<InputName>,
     output: Option<String>,
     fan_out: BTreeMap<FanOut, String>,
     history: Option<String>,
@@ -292,6 +295,11 @@ impl Component {
     /// The connected tables; one to four.
     pub fn inputs(&self) -> &BTreeMap<InputName, Input> {
         &self.inputs
+    }
+
+    /// The input whose customers alone are scored; those of all inputs where none is named.
+    pub fn customers_from(&self) -> Option<InputName> {
+        self.customers_from
     }
 
     /// Path of the file to write, where one was named.

@@ -43,6 +43,9 @@ pub struct ComponentSpec {
 
     /// The tables to score from: one to four of customer, subscription, usage and support.
     pub inputs: InputsSpec,
+    /// The input whose customers alone are scored; those of all inputs if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customers_from: Option<InputNameSpec>,
     /// Parquet file to write; relative to this file.
     pub output: Option<String>,
     /// Tables to write beside the scores, in the same run.
@@ -134,11 +137,25 @@ pub struct InputSpec {
     /// Date or timestamp column; only rows within the analysis period before the as-of time count. Text that is not written as
     /// ISO 8601 has it needs its format: `{column: close_date, format: '%m/%d/%Y'}`.
     pub timestamp: Option<TimestampSpec>,
+    /// What a customer without rows in the period means: zero, where the input has every event, so that counts and sums are 0 and
+    /// days since something are the whole period; missing if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub without_rows: Option<WithoutRowsSpec>,
     /// SQL predicate over the input's columns; only rows for which it is true count.
     #[serde(rename = "where")]
     pub filter: Option<String>,
     /// Fields as SQL over the input's columns, scalar or aggregate.
     pub fields: IndexMap<String, Text>,
+}
+
+/// What a customer without rows means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WithoutRowsSpec {
+    /// Nothing is known.
+    Missing,
+    /// Nothing happened.
+    Zero,
 }
 
 /// Format of an input's files.

@@ -9,7 +9,7 @@ use super::overlay::{self, Layers};
 use super::parse::{Parsed, parse};
 use super::position::join;
 use super::problem::{Problem, suggest};
-use super::spec::{ComponentSpec, FormatSpec, InputSpec, ScorecardSpec};
+use super::spec::{ComponentSpec, FormatSpec, InputSpec, ScorecardSpec, WithoutRowsSpec};
 use super::value::{PinnedStatistics, PopulationSpec, Text};
 use super::{
     Asset, Component, Fault, Format, Input, InputOverride, Overrides, Population, Recipe, TimeFormat, Timestamp,
@@ -54,6 +54,7 @@ pub fn validate(
     let tolerance = trend(&parsed, &layers, problems);
     let (scorecard, mut warnings) = built?;
     check_inputs(&parsed, (&card, &scorecard), &inputs, problems);
+    let customers_from = customers_from(&parsed, &inputs, &layers, problems);
     let population = population(&parsed, &scorecard, problems);
     for component in &scorecard.components {
         if component.indicators.iter().all(|i| !inputs.contains_key(&i.input)) {
@@ -94,6 +95,7 @@ pub fn validate(
         config_hash: config_hash.to_hex().to_string(),
         scorecard,
         inputs,
+        customers_from,
         output,
         fan_out,
         history: spec.history.filter(|_| spec.calculate_trend == Some(true)),
@@ -117,6 +119,7 @@ fn settings(spec: &ComponentSpec) -> ComponentSpec {
     }
     ComponentSpec {
         inputs,
+        customers_from: spec.customers_from,
         population: spec.population.clone().filter(|population| matches!(population, PopulationSpec::Values(_))),
         include_factor_breakdown: spec.include_factor_breakdown,
         calculate_trend: spec.calculate_trend,
@@ -276,7 +279,24 @@ fn input(
         });
         Timestamp { column: written.column.clone(), format }
     });
-    Some(Input { path, format, key: spec.key.clone(), timestamp, filters, fields })
+    let without_rows_is_zero = spec.without_rows == Some(WithoutRowsSpec::Zero);
+    Some(Input { path, format, key: spec.key.clone(), timestamp, without_rows_is_zero, filters, fields })
+}
+
+/// The input whose customers are scored has to be connected.
+fn customers_from(
+    parsed: &Parsed<ComponentSpec>,
+    inputs: &BTreeMap<InputName, Input>,
+    layers: &Layers,
+    problems: &mut Vec<Problem>,
+) -> Option<InputName> {
+    let from = card::input_name(parsed.spec.customers_from?);
+    if !inputs.contains_key(&from) && !layers.poisoned(&format!("inputs.{from}")) {
+        let message = format!("the input `{from}` is not connected, so that nobody would be scored");
+        let hint = format!("give `inputs:` a `{from}`, or leave out `customers_from`");
+        problems.push(parsed.source.problem("customers_from", message, Some(hint)));
+    }
+    Some(from)
 }
 
 /// Rules that tie inputs and scorecard together.

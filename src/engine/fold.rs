@@ -32,12 +32,15 @@ pub struct ComponentTally {
     pub with_data: u64,
     /// Sum of their scores.
     pub sum: f64,
+    /// Customers whose score is below what the component counts as without data.
+    pub below_missing: u64,
 }
 
 /// Numbers of a run so far.
 pub struct Fold {
     inputs: Vec<InputName>,
-    components: Vec<String>,
+    /// Names of the components' columns, and what each counts as without data.
+    components: Vec<(String, f64)>,
     range: (f64, f64),
     histogram: Vec<(u64, f64)>,
     /// The category whose name alone has that length: the plan has no others, so that the length tells which it is.
@@ -77,7 +80,7 @@ impl Fold {
         Self {
             by_input: vec![InputTally::default(); inputs.len()],
             inputs,
-            components: card.components.iter().map(names::raw).collect(),
+            components: card.components.iter().map(|c| (names::raw(c), c.missing.shown())).collect(),
             range: (card.min_health_score, card.max_health_score),
             histogram: vec![(0, 0.0); STEPS + 1],
             sum: 0.0,
@@ -110,10 +113,11 @@ impl Fold {
             self.compare(categories, flag("is_churn_risk")?, flag("is_expansion_opportunity")?);
         }
         self.add_inputs(batch)?;
-        for (tally, name) in self.by_component.iter_mut().zip(&self.components) {
+        for (tally, (name, missing)) in self.by_component.iter_mut().zip(&self.components) {
             let scores = column(batch, name)?.as_primitive_opt::<Float64Type>().ok_or_else(wrong)?;
             tally.with_data += (scores.len() - scores.null_count()) as u64;
             tally.sum += compute::sum(scores).unwrap_or(0.0);
+            tally.below_missing += scores.iter().flatten().filter(|score| score < missing).count() as u64;
         }
         Ok(())
     }

@@ -53,6 +53,7 @@ mod source;
 mod spill;
 #[cfg(feature = "ballista")]
 mod split;
+mod stages;
 mod steady;
 mod store;
 mod store_error;

@@ -60,6 +60,7 @@ pub fn known(pinned: &PinnedStatistics, bound: &Bound, profiles: &BTreeMap<Input
                 if let Some(value) = look_up(pinned, field, statistic) {
                     found.set(field, statistic, Some(value));
                 } else if let Some(profile) = profiles.get(name)
+                    && !bound.aligns(input)
                     && let Some(value) = told_by_footer(input, field, statistic, profile)
                 {
                     found.set(field, statistic, Some(value));
@@ -85,7 +86,7 @@ pub async fn find(
         if wanted.is_empty() {
             continue;
         }
-        let plan = population::plan(input, window, &wanted)
+        let plan = population::plan(bound, input, window, &wanted)
             .map_err(|error| EngineError::internal("planning the population statistics", error))?;
         let role = format!("input `{name}`");
         // A percentile has all values in one list, which no message between machines can hold.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use datafusion::error::DataFusionError;
@@ -14,13 +13,12 @@ use super::cluster::Work;
 use super::fuse::Fusing;
 use super::gather::Gathering;
 use super::grouped::Grouped;
-use super::profile::Profile;
-use super::report::{Event, Stage, StageReport};
+use super::profile::{Profile, number};
+use super::report::Stage;
 use super::source::{Files, Opened, Place, Source, resolve};
+use super::stages::Stages;
 use super::unique::Keys;
-use super::{
-    EngineError, Observer, blame, culprit, grouped, no_observer, population, query, session, trend, unique, version,
-};
+use super::{EngineError, blame, culprit, grouped, no_observer, population, query, session, trend, unique, version};
 use crate::component::{Component, Format, PinnedStatistics};
 use crate::error::ErrorKind;
 use crate::plan::bind::{BoundField, BoundInput};
@@ -35,45 +33,6 @@ const GROUPED: usize = 4;
 
 /// Bytes of rows that a grouping brings together at once.
 const AT_ONCE: usize = 48 << 20;
-
-/// Times the stages of a run and tells of each.
-pub struct Stages<'a> {
-    observer: &'a Observer,
-    /// Stages that have ended.
-    pub ended: Vec<StageReport>,
-    current: Option<(Stage, Instant)>,
-}
-
-impl<'a> Stages<'a> {
-    /// No stage yet.
-    pub fn new(observer: &'a Observer) -> Self {
-        Self { observer, ended: Vec::new(), current: None }
-    }
-
-    /// Ends the current stage and begins another.
-    pub fn begin(&mut self, stage: Stage) {
-        self.end();
-        (self.observer)(Event::Started(stage));
-        self.current = Some((stage, Instant::now()));
-    }
-
-    /// Tells a line for the log.
-    pub fn log(&self, line: String) {
-        (self.observer)(Event::Log(line));
-    }
-
-    /// Ends the current stage.
-    pub fn end(&mut self) {
-        if let Some((stage, since)) = self.current.take() {
-            let elapsed = since.elapsed();
-            // A run that has to begin again goes through its stages twice.
-            match self.ended.iter_mut().find(|ended| ended.stage == stage) {
-                Some(ended) => ended.elapsed += elapsed,
-                None => self.ended.push(StageReport { stage, elapsed }),
-            }
-        }
-    }
-}
 
 /// A component with its tables open.
 pub struct Opening {
@@ -273,7 +232,7 @@ impl Prepared {
             Planner { component, bound, statistics: &unscored, cutoffs, state, as_of, calculated_at, explain: false };
         let counts = Cutoffs::need_counting(component.scorecard());
         // Whoever counts scores before they are written would not notice.
-        let sample = effort == Effort::Quick && planner.joins_numbers() && !counts;
+        let sample = effort == Effort::Quick && planner.joins_numbers() && !counts && !opening.bound.aligns_any();
         // Side by side, as each of them has parts that keep one processor busy and no more.
         let looked_at = opening.bound.inputs.iter_mut().map(|(name, input)| async move {
             let profile = Profile::of(input, window, state, work).await?;
@@ -288,7 +247,17 @@ impl Prepared {
             Err(error) => return Err(blame::sql(error, (component, &opening.bound), window, state).await),
         };
         let unproven = looked_at.iter().any(|(_, unproven)| *unproven);
-        let profiles: BTreeMap<_, _> = looked_at.into_iter().map(|(profile, _)| profile).collect();
+        let mut profiles: BTreeMap<_, _> = looked_at.into_iter().map(|(profile, _)| profile).collect();
+        for (name, input) in &opening.bound.inputs {
+            let plan = opening.bound.strangers(input, window);
+            let plan = plan.map_err(|error| EngineError::internal("planning who is not scored", error))?;
+            if let (Some(plan), Some(profile)) = (plan, profiles.get_mut(name)) {
+                let row = query::single_row(&work.state, &plan).await;
+                let role = format!("input `{name}`");
+                let row = row.map_err(|error| EngineError::unreadable(&role, &input.table.path, error))?;
+                profile.strangers = row.get(1).map_or(0, number);
+            }
+        }
         for (name, profile) in &profiles {
             stages.log(format!("input `{name}`: {} rows, of which {} count", profile.rows(), profile.kept()));
         }

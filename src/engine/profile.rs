@@ -29,6 +29,8 @@ pub struct Profile {
     /// By a field's place in [`BoundInput::fields`]: the most frequent texts that its map does not know, and their rows.
     unmapped: BTreeMap<usize, Vec<(String, u64)>>,
     unreadable: Vec<(String, u64)>,
+    /// Rows that would count, but are of customers that are not scored.
+    pub strangers: u64,
     /// The files' statistics, for whoever else needs them.
     pub footer: Footer,
 }
@@ -99,7 +101,7 @@ impl Profile {
             unreadable =
                 query::rows(&work.state, &plan).await.and_then(|rows| texts(&rows)).map_err(unreadable_input)?;
         }
-        let profile = Self { counts, unmapped, unreadable, footer };
+        let profile = Self { counts, unmapped, unreadable, strangers: 0, footer };
         admit(profile.rows())?;
         Ok(profile)
     }
@@ -140,6 +142,7 @@ impl Profile {
         ];
         let counted = reasons.into_iter().filter_map(|(count, reason)| Some((reason, self.count(count)?)));
         counted
+            .chain([("of customers that are not scored (`customers_from`)", self.strangers)])
             .filter(|(_, rows)| *rows > 0)
             .map(|(reason, rows)| Dropped { reason: reason.to_owned(), rows })
             .collect()

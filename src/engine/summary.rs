@@ -15,6 +15,12 @@ use crate::scorecard::{InputName, MissingComponent, Scorecard, Statistic, Thresh
 /// Scores this near to the neutral 50 say little.
 const NEAR_NEUTRAL: f64 = 5.0;
 
+/// A share of customers that needs no word said, as its inverse.
+const FEW: u64 = 10;
+
+/// A fourth, as its inverse.
+const FOURTH: u64 = 4;
+
 /// The report of a run.
 pub fn of(
     component: &Component,
@@ -31,6 +37,8 @@ pub fn of(
         prepared.profiles.iter().filter_map(|(name, profile)| unreadable_timestamps(component, *name, profile)),
     );
     warnings.extend(flags(component.scorecard(), fold));
+    warnings.extend(strangers(prepared, fold));
+    warnings.extend(without_rows(component, fold));
     RunReport {
         run_id: request.run_id.clone(),
         asset_name: component.asset().name.clone(),
@@ -162,6 +170,48 @@ fn unmapped(input: &InputReport) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// Customers whom the customer input does not know, where they are more than some.
+fn strangers(prepared: &Prepared, fold: &Fold) -> Option<String> {
+    let bound = &prepared.opening.bound;
+    let at = bound.inputs.keys().position(|name| *name == InputName::Customer)?;
+    let unknown = fold.customers.saturating_sub(fold.by_input.get(at)?.customers);
+    if bound.customers_from.is_some() || unknown.saturating_mul(FEW) <= fold.customers {
+        return None;
+    }
+    Some(format!(
+        "{unknown} of {} customers are not in the input `customer`: see whether the keys of the other inputs are the same ids; \
+         `customers_from: customer` scores only the customers of that input",
+        fold.customers
+    ))
+}
+
+/// Events whose absence counts as better than few of them.
+fn without_rows(component: &Component, fold: &Fold) -> Vec<String> {
+    let card = component.scorecard();
+    let mut warnings = Vec::new();
+    for (part, tally) in card.components.iter().zip(&fold.by_component) {
+        let Some(name) = part.single_input() else { continue };
+        let events = component.inputs().get(&name).filter(|input| input.timestamp.is_some());
+        let missing = fold.customers.saturating_sub(tally.with_data);
+        let many = tally.below_missing > 0 && tally.below_missing.saturating_mul(FOURTH) >= tally.with_data;
+        if events.is_some_and(|input| !input.without_rows_is_zero)
+            && part.missing != MissingComponent::Exclude
+            && missing > 0
+            && many
+        {
+            warnings.push(format!(
+                "{missing} customers have no data of the input `{name}` in the period and count as {} for `{}`, which is more \
+                 than {} of the {} customers have that do: if the input has every event, give it `without_rows: zero`",
+                part.missing.shown(),
+                part.name,
+                tally.below_missing,
+                tally.with_data
+            ));
+        }
+    }
+    warnings
 }
 
 /// Flags that are set for others than the scorecard's author may think.

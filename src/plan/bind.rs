@@ -43,6 +43,8 @@ pub struct BoundInput {
     pub filter: Option<Expr>,
     /// One for each of the scorecard's indicators that read this input, in scorecard order.
     pub fields: Vec<BoundField>,
+    /// Whether the input has every event, so that a customer without rows has none of them.
+    pub without_rows_is_zero: bool,
     /// What is known of the rows, so that a plan need not do what would change nothing.
     pub rows: KnownRows,
     /// The input's customers, where they were grouped before: a table with the columns of [`super::input::customers`].
@@ -85,6 +87,8 @@ pub enum Origin {
 pub struct Bound {
     /// The connected inputs.
     pub inputs: BTreeMap<InputName, BoundInput>,
+    /// The input whose customers alone are scored; those of all inputs where none is named.
+    pub customers_from: Option<InputName>,
     /// The earlier scores.
     pub history: Option<Table>,
     /// What was guessed, and what was not for want of one meaning.
@@ -121,7 +125,7 @@ pub fn bind(
             return Err(PlanError::History { path: table.path.clone(), columns });
         }
     }
-    Ok(Bound { inputs, history, guesses })
+    Ok(Bound { inputs, customers_from: component.customers_from(), history, guesses })
 }
 
 struct Binder<'a> {
@@ -168,7 +172,19 @@ impl Binder<'_> {
             self.column_type_error(&key_column, &key_type, "text or a whole number, as a customer's id", hint)
         })?;
         let (name, table, rows) = (self.name, self.table.clone(), KnownRows::default());
-        Ok(BoundInput { name, table, key_column, key, timestamp, filter, fields, rows, grouped: None })
+        let without_rows_is_zero = self.input.without_rows_is_zero;
+        Ok(BoundInput {
+            name,
+            table,
+            key_column,
+            key,
+            timestamp,
+            filter,
+            fields,
+            without_rows_is_zero,
+            rows,
+            grouped: None,
+        })
     }
 
     fn key_column(

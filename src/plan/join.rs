@@ -8,7 +8,7 @@ use datafusion::functions_aggregate::min_max::max;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 
 use super::bind::BoundInput;
-use super::{Planner, clean, input, names, score};
+use super::{Planner, clean, names, score};
 use crate::scorecard::{InputName, ScoreComponent};
 
 /// All customers of all inputs, each once, with every component's score and, with history, the score before.
@@ -56,12 +56,17 @@ pub fn join(planner: &Planner<'_>) -> Result<LogicalPlan> {
 /// One row per customer of an input, with the scores of the components that read nothing else.
 fn branch(planner: &Planner<'_>, bound: &BoundInput, own: &[&ScoreComponent]) -> Result<LogicalPlan> {
     let texts = |field: &super::bind::BoundField| planner.wants_text(&field.component, &field.indicator);
-    let customers = input::customers(bound, planner.window(), texts)?;
+    let customers = planner.bound.customers(bound, planner.window(), texts)?;
+    let aligned = planner.bound.aligns(bound);
     let mut kept = vec![names::CUSTOMER_ID.to_owned()];
     for field in bound.fields.iter().filter(|field| !own.iter().any(|c| c.name == field.component.name)) {
         kept.extend(planner.measures(&field.component, &field.indicator).into_iter().map(|(name, _)| name));
     }
+    kept.extend(aligned.then(|| names::PRESENT.to_owned()));
     let scored = score::components(planner, customers, own, kept)?;
+    if aligned {
+        return Ok(scored);
+    }
     let mut columns: Vec<Expr> = scored.schema().fields().iter().map(|field| names::column(field.name())).collect();
     columns.push(lit(names::bit(bound.name)).alias(names::PRESENT));
     LogicalPlanBuilder::from(scored).project(columns)?.build()

@@ -5,6 +5,7 @@
 //! computed ([`score`], [`drivers`]), and the columns of the contract ([`schema`]) are projected, with a few for the run
 //! report behind them.
 
+mod align;
 pub mod bind;
 mod cap;
 pub mod check;

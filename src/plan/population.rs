@@ -11,7 +11,7 @@ use datafusion::functions_aggregate::min_max::{max, min};
 use datafusion::functions_nested::expr_fn::{array_element, array_length, array_sort};
 use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, cast, lit, when};
 
-use super::bind::{BoundField, BoundInput};
+use super::bind::{Bound, BoundField, BoundInput};
 use super::{input, names};
 use crate::component::PinnedStatistics;
 use crate::scorecard::{Indicator, Scale, ScoreComponent, Statistic};
@@ -93,8 +93,8 @@ pub fn wanted(input: &BoundInput, known: &Statistics) -> Vec<Wanted> {
 ///
 /// # Errors
 /// Where the plan cannot be built, which is a fault of the program.
-pub fn plan(bound: &BoundInput, window: input::Window, wanted: &[Wanted]) -> Result<LogicalPlan> {
-    let customers = input::customers(bound, window, |_| false)?;
+pub fn plan(all: &Bound, bound: &BoundInput, window: input::Window, wanted: &[Wanted]) -> Result<LogicalPlan> {
+    let customers = all.customers(bound, window, |_| false)?;
     let (mut gathered, mut found) = (Vec::new(), Vec::new());
     for (at, wanted) in wanted.iter().enumerate() {
         let (Wanted::Statistic(field, _) | Wanted::Count(field)) = wanted;

@@ -14,6 +14,7 @@ mod calls;
 mod cases;
 mod corpus;
 mod crash;
+mod customers;
 mod documents;
 mod edits;
 mod eight_examples;
