@@ -96,8 +96,10 @@ impl ErrorKind {
             Self::MessageTooLarge => {
                 "Send tables with `MaterializeStream`, in smaller chunks, or have the operator raise `serve --max-message-size`."
             }
-            Self::Unavailable => "Try again; the output is as it was.",
-            Self::Cancelled => "Nothing: the caller gave up or its deadline passed, and the output is as it was.",
+            Self::Unavailable => "Try again; each table is whole, and as it was unless the message says otherwise.",
+            Self::Cancelled => {
+                "Nothing: the caller gave up or its deadline passed, and each table is whole, as it was unless publishing had begun."
+            }
             Self::Internal => "Report it with the component.yaml: it is a fault of the program.",
         }
     }

@@ -33,7 +33,7 @@ pub const UNAUTHENTICATED: u8 = 10;
 pub const MESSAGE_TOO_LARGE: u8 = 11;
 /// The table is published, but a check of severity ERROR did not pass. A retry does not help until the data is another.
 pub const CHECKS_FAILED: u8 = 12;
-/// Interrupted by a signal; the output is as it was. A retry helps.
+/// Interrupted by a signal; each table is whole, and as it was unless publishing had begun. A retry helps.
 pub const CANCELLED: u8 = 130;
 
 /// The exit codes, for `--help`.
@@ -52,7 +52,7 @@ Exit codes:
   10   the server does not know the caller: give it a token
   11   the request is larger than the server takes
   12   the table is published, but a check of severity ERROR did not pass
-  130  interrupted by a signal; the output is as it was";
+  130  interrupted by a signal; each table is whole, and as it was unless publishing had begun";
 
 /// The exit code that tells a kind of failure.
 pub fn code(kind: ErrorKind) -> u8 {

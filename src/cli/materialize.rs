@@ -1,5 +1,6 @@
 //! `materialize`: one run, through the real service, in this process or on a server.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -17,7 +18,7 @@ use super::remote::{self, RemoteArgs};
 use super::{asked_to_stop, block_on, print, summary};
 use crate::client::{self, Client, ClientOptions, Notice};
 use crate::error::ErrorKind;
-use crate::proto::{CheckSeverity, MaterializeRequest, MaterializeResult};
+use crate::proto::{CheckSeverity, MaterializeRequest, MaterializeResult, Stage};
 use crate::service::{self, ServerConfig, Tokens};
 
 /// Arguments of `materialize`.
@@ -120,14 +121,18 @@ fn materialize(args: &MaterializeArgs, pipes: &mut Option<Pipes>) -> Result<(), 
         pipes.adopt(&mut request);
     }
     let mut progress = Progress::new(args.quiet, args.format.format == Format::Text);
+    let publishing = Cell::new(false);
     let outcome = block_on(async {
         let on_notice = |notice| {
+            if let Notice::Progress(progress) = &notice {
+                publishing.set(publishing.get() || matches!(progress.stage(), Stage::Publish | Stage::Check));
+            }
             if let Some(pipes) = pipes {
                 pipes.notice(&notice);
             }
             progress.notice(notice);
         };
-        call(args, request, on_notice).await
+        call(args, request, &publishing, on_notice).await
     });
     let result = match outcome {
         Ok(result) => result,
@@ -167,6 +172,7 @@ fn checked(result: &MaterializeResult) -> Result<(), Failure> {
 async fn call(
     args: &MaterializeArgs,
     request: MaterializeRequest,
+    publishing: &Cell<bool>,
     on_notice: impl FnMut(Notice),
 ) -> Result<MaterializeResult, Failure> {
     let engine = args.engine.complete(args.limits.engine())?;
@@ -176,7 +182,7 @@ async fn call(
         }
         return tokio::select! {
             outcome = ask(client, request, on_notice) => outcome,
-            interrupted = interrupted() => Err(interrupted),
+            interrupted = interrupted(publishing) => Err(interrupted),
         };
     }
     let failed = |error| Failure::io("cannot listen on the loopback address", &error);
@@ -197,7 +203,7 @@ async fn call(
         }
         outcome = async { ask(Client::connect_with(&uri, &options).await?, request, on_notice).await } => outcome,
         // The server is stopped in order, so that what the run had sent to a store is removed.
-        interrupted = interrupted() => Err(interrupted),
+        interrupted = interrupted(publishing) => Err(interrupted),
     };
     drop(stop);
     serving.await?;
@@ -205,8 +211,12 @@ async fn call(
 }
 
 /// Resolves when the process is asked to end, with what to say then.
-async fn interrupted() -> Failure {
+async fn interrupted(publishing: &Cell<bool>) -> Failure {
     match asked_to_stop().await {
+        Ok(()) if publishing.get() => Failure::new(
+            ErrorKind::Cancelled,
+            "interrupted while the tables were put in their places or checked; each is whole, and new or as it was",
+        ),
         Ok(()) => Failure::new(ErrorKind::Cancelled, "interrupted; the output is as it was"),
         Err(failure) => failure,
     }

@@ -150,6 +150,16 @@ pub enum EngineError {
         /// The way out.
         hint: &'static str,
     },
+    /// A table could not be put in its place, and others that were could not be put back.
+    #[error(
+        "{source}\n  hint: {new} is new already and could not be put back; run again, so that all tables are of one run"
+    )]
+    PartlyPublished {
+        /// The tables that are new, by their paths.
+        new: String,
+        /// What went wrong with the other one.
+        source: Box<EngineError>,
+    },
     /// The folder for temporary files cannot be used.
     #[error("folder for temporary files: {path} cannot be used: {source}\n  hint: name another one with --temp-dir")]
     TempDir {
@@ -200,6 +210,7 @@ impl EngineError {
             Self::Uri { .. } => ErrorKind::InvalidComponent,
             Self::Inputs { kind, .. } | Self::Store { kind, .. } | Self::Cluster(ClusterError { kind, .. }) => *kind,
             Self::OutputBusy { .. } => ErrorKind::OutputConflict,
+            Self::PartlyPublished { source, .. } => source.kind(),
             Self::Exhausted { .. } => ErrorKind::ResourceExhausted,
             Self::Output { source, .. } | Self::TempDir { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,

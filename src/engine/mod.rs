@@ -43,6 +43,7 @@ mod population;
 mod prepare;
 mod profile;
 mod publish;
+mod published;
 mod query;
 mod report;
 mod roots;

@@ -172,7 +172,7 @@ pub struct Folder {
 
 impl Folder {
     fn staged_prefix(&self) -> String {
-        format!(".{}.", self.name)
+        staged_prefix(&self.name)
     }
 
     /// Removes staged files of runs that were killed: whoever holds the lock is the only writer.
@@ -190,8 +190,13 @@ impl Folder {
     }
 }
 
-/// Ending of files that are being written.
-const STAGED: &str = ".customer-health.tmp";
+/// What names of files begin with that are being written for an output, or kept of it.
+pub fn staged_prefix(name: &str) -> String {
+    format!(".{name}.")
+}
+
+/// Ending of such files.
+pub const STAGED: &str = ".customer-health.tmp";
 
 impl Drop for Folder {
     fn drop(&mut self) {
@@ -257,7 +262,8 @@ impl Writer {
     }
 }
 
-fn failure(path: &str, source: io::Error) -> EngineError {
+/// An output that could not be written.
+pub fn failure(path: &str, source: io::Error) -> EngineError {
     let hint = match source.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "check the permissions of its folder",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space on its disk",

@@ -17,7 +17,9 @@ use super::query::Running;
 use super::report::{Event, RunReport, Stage};
 use super::stages::Stages;
 use super::table::{self, OutputReport};
-use super::{EngineError, Observer, RunRequest, check, culprit, facts, gather, lineage, session, source, summary};
+use super::{
+    EngineError, Observer, RunRequest, check, culprit, facts, gather, lineage, published, session, source, summary,
+};
 use crate::component::{Component, ComponentError, FanOut, Population};
 use crate::plan::schema;
 
@@ -94,14 +96,19 @@ pub async fn materialize(
     };
     // The scores last: once they are new, all is.
     let mut fan_out = Vec::new();
+    let (mut told, mut places) = (Vec::new(), Vec::new());
     for (table, (staged, rows)) in tables {
         if let Some(output) = besides.get(&table) {
-            let bytes = output.publish(staged).await?;
-            fan_out.push(report(Some(table), output, rows, bytes));
+            told.push((table, output, rows));
+            places.push((output, staged));
         }
     }
-    let bytes = output.publish(staged).await?;
-    let written = report(None, &output, fold.customers, bytes);
+    places.push((&output, staged));
+    let mut sizes = published::all(places).await?;
+    let written = report(None, &output, fold.customers, sizes.pop().unwrap_or(0));
+    for ((table, output, rows), bytes) in told.into_iter().zip(sizes) {
+        fan_out.push(report(Some(table), output, rows, bytes));
+    }
     for table in std::iter::once(&written).chain(&fan_out) {
         stages.log(format!("{}: {} rows, {} bytes at {}", table.asset_name, table.rows, table.bytes, table.path));
     }

@@ -45,7 +45,7 @@ pub enum RunError {
     },
     /// The server no longer waits for runs.
     #[error(
-        "the server stopped before the run was done; the output is as it was\nhint: try again when the server is back"
+        "the server stopped before the run was done; each table is whole, and as it was unless publishing had begun\nhint: try again when the server is back"
     )]
     Stopped,
     /// The engine panicked.

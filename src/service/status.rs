@@ -44,7 +44,7 @@ pub fn kind(status: &Status) -> ErrorKind {
 
 /// The status of a call whose deadline passed. The code is gRPC's own for it; the reason is that the caller gave up.
 pub fn late() -> Status {
-    let message = "the deadline passed before the run was done; the output is as it was\n\
+    let message = "the deadline passed before the run was done; each table is whole, and as it was unless publishing had begun\n\
                    hint: give the call a longer deadline";
     detailed(Code::DeadlineExceeded, ErrorKind::Cancelled, message, ErrorDetails::new(), HashMap::new())
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use customer_health::engine::{Engine, EngineConfig, RunRequest, StoreOptions, uploads_ended};
@@ -226,4 +227,47 @@ async fn a_page_that_promises_gigabytes_is_refused_before_it_is_unpacked() {
     // The heads are looked at in what is read anyway: nothing is asked for twice for them.
     let asked = s3.seen().iter().filter(|seen| seen.method == "GET" && seen.path.contains("1.parquet")).count();
     assert!(asked <= 6, "{asked}: {:?}", s3.seen());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_that_were_put_in_their_places_are_put_back_where_another_fails() {
+    let (s3, folder) = both().await;
+    let text = format!("{INPUTS}{OUTPUT}fan_out: {{churn_risk: risks.parquet, expansion: grown.parquet}}\n");
+    run(&s3, &folder, &text).await.unwrap();
+    let (risks, scores) =
+        (fs::read(folder.path("risks.parquet")).unwrap(), fs::read(s3.file("out/scores.parquet")).unwrap());
+    fs::remove_file(folder.path("grown.parquet")).unwrap();
+    s3.answer(|seen, _| if seen.completes() { Answer::Status(403) } else { Answer::Pass });
+    let (kind, message) = fails(&s3, &folder, &format!("{text}churn_risk_threshold: 74\n")).await;
+    assert!(kind == ErrorKind::Denied && !message.contains("new already"), "{message}");
+    assert!(fs::read(folder.path("risks.parquet")).unwrap() == risks, "the table is as it was");
+    assert!(fs::read(s3.file("out/scores.parquet")).unwrap() == scores, "the table is as it was");
+    assert!(!folder.path("grown.parquet").exists());
+    // Given up in the middle, they are put back too.
+    let (reached, was_new) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+    let (tell, new, file, before) = (reached.clone(), was_new.clone(), folder.path("risks.parquet"), risks.clone());
+    s3.answer(move |seen, _| {
+        if !seen.completes() {
+            return Answer::Pass;
+        }
+        new.store(fs::read(&file).unwrap() != before, Ordering::SeqCst);
+        tell.notify_one();
+        Answer::After(Duration::from_secs(60))
+    });
+    let other = format!("{text}churn_risk_threshold: 73\n");
+    tokio::select! {
+        outcome = run(&s3, &folder, &other) => panic!("{outcome:?}"),
+        () = reached.notified() => {}
+    }
+    assert!(was_new.load(Ordering::SeqCst), "the tables were in their places");
+    assert!(fs::read(folder.path("risks.parquet")).unwrap() == risks, "and are put back");
+    // An object that is complete cannot be put back, and is named.
+    let text = format!("{INPUTS}{OUTPUT}fan_out: {{churn_risk: \"s3://bucket/out/risks.parquet\"}}\n");
+    s3.answer(
+        |seen, _| if seen.completes() && seen.path.contains("scores") { Answer::Status(403) } else { Answer::Pass },
+    );
+    let (_, message) = fails(&s3, &folder, &text).await;
+    assert!(message.contains("s3://bucket/out/risks.parquet is new already and could not be put back"), "{message}");
+    let left: Vec<_> = folder.path("").read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().ends_with(".tmp")), "{left:?}");
 }

@@ -80,7 +80,7 @@ class CustomerHealthServiceServicer(object):
 
     def Materialize(self, request, context):
         """Scores all customers and publishes the table. Progress comes first and the result last; a caller that goes away
-        cancels the run, and the output stays as it was.
+        cancels the run; each table is then whole, and as it was unless the stage publish had begun.
 
         A second call with the run_id of a run that works joins it, and one with the run_id of a run that was done within the
         last hour gets its result; a run that failed may be tried again under its id. Runs for the same output come one after

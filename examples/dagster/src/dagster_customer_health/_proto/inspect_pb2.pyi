@@ -61,7 +61,7 @@ class DescribeComponentRequest(_message.Message):
     def __init__(self, component: _Optional[_Union[_component_pb2.ComponentSource, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[_component_pb2.InputOverride, _Mapping]]] = ..., history: _Optional[str] = ...) -> None: ...
 
 class DescribeComponentResponse(_message.Message):
-    __slots__ = ("asset", "scorecard_name", "scorecard_hash", "output", "columns", "inputs", "components", "analysis_period_days", "min_health_score", "max_health_score", "churn_risk_threshold", "expansion_opportunity_threshold", "warnings", "outputs", "config_hash")
+    __slots__ = ("asset", "scorecard_name", "scorecard_hash", "output", "columns", "inputs", "components", "analysis_period_days", "min_health_score", "max_health_score", "churn_risk_threshold", "expansion_opportunity_threshold", "warnings", "outputs", "config_hash", "churn_risk_rule", "expansion_opportunity_rule")
     ASSET_FIELD_NUMBER: _ClassVar[int]
     SCORECARD_NAME_FIELD_NUMBER: _ClassVar[int]
     SCORECARD_HASH_FIELD_NUMBER: _ClassVar[int]
@@ -77,6 +77,8 @@ class DescribeComponentResponse(_message.Message):
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     CONFIG_HASH_FIELD_NUMBER: _ClassVar[int]
+    CHURN_RISK_RULE_FIELD_NUMBER: _ClassVar[int]
+    EXPANSION_OPPORTUNITY_RULE_FIELD_NUMBER: _ClassVar[int]
     asset: _component_pb2.Asset
     scorecard_name: str
     scorecard_hash: str
@@ -92,7 +94,9 @@ class DescribeComponentResponse(_message.Message):
     warnings: _containers.RepeatedScalarFieldContainer[str]
     outputs: _containers.RepeatedCompositeFieldContainer[_report_pb2.OutputReport]
     config_hash: str
-    def __init__(self, asset: _Optional[_Union[_component_pb2.Asset, _Mapping]] = ..., scorecard_name: _Optional[str] = ..., scorecard_hash: _Optional[str] = ..., output: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[_report_pb2.ColumnReport, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[InputDescription, _Mapping]]] = ..., components: _Optional[_Iterable[_Union[ComponentDescription, _Mapping]]] = ..., analysis_period_days: _Optional[int] = ..., min_health_score: _Optional[float] = ..., max_health_score: _Optional[float] = ..., churn_risk_threshold: _Optional[float] = ..., expansion_opportunity_threshold: _Optional[float] = ..., warnings: _Optional[_Iterable[str]] = ..., outputs: _Optional[_Iterable[_Union[_report_pb2.OutputReport, _Mapping]]] = ..., config_hash: _Optional[str] = ...) -> None: ...
+    churn_risk_rule: str
+    expansion_opportunity_rule: str
+    def __init__(self, asset: _Optional[_Union[_component_pb2.Asset, _Mapping]] = ..., scorecard_name: _Optional[str] = ..., scorecard_hash: _Optional[str] = ..., output: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[_report_pb2.ColumnReport, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[InputDescription, _Mapping]]] = ..., components: _Optional[_Iterable[_Union[ComponentDescription, _Mapping]]] = ..., analysis_period_days: _Optional[int] = ..., min_health_score: _Optional[float] = ..., max_health_score: _Optional[float] = ..., churn_risk_threshold: _Optional[float] = ..., expansion_opportunity_threshold: _Optional[float] = ..., warnings: _Optional[_Iterable[str]] = ..., outputs: _Optional[_Iterable[_Union[_report_pb2.OutputReport, _Mapping]]] = ..., config_hash: _Optional[str] = ..., churn_risk_rule: _Optional[str] = ..., expansion_opportunity_rule: _Optional[str] = ...) -> None: ...
 
 class InputDescription(_message.Message):
     __slots__ = ("input", "path", "key", "fields")

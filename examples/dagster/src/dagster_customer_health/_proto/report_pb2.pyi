@@ -49,7 +49,7 @@ STAGE_PUBLISH: Stage
 STAGE_CHECK: Stage
 
 class RunReport(_message.Message):
-    __slots__ = ("run_id", "asset_name", "component_version", "scorecard_name", "scorecard_hash", "as_of", "calculated_at", "output", "customers", "scores", "categories", "churn_risks", "expansion_opportunities", "inputs", "components", "population", "warnings", "hints", "stages", "partition_key", "tags", "data_version", "config_hash", "checks", "preview_json")
+    __slots__ = ("run_id", "asset_name", "component_version", "scorecard_name", "scorecard_hash", "as_of", "calculated_at", "output", "customers", "scores", "categories", "churn_risks", "expansion_opportunities", "inputs", "components", "population", "warnings", "hints", "stages", "partition_key", "tags", "data_version", "config_hash", "checks", "preview_json", "churn_risk_cutoff", "expansion_opportunity_cutoff", "flags_beside_categories")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +82,9 @@ class RunReport(_message.Message):
     CONFIG_HASH_FIELD_NUMBER: _ClassVar[int]
     CHECKS_FIELD_NUMBER: _ClassVar[int]
     PREVIEW_JSON_FIELD_NUMBER: _ClassVar[int]
+    CHURN_RISK_CUTOFF_FIELD_NUMBER: _ClassVar[int]
+    EXPANSION_OPPORTUNITY_CUTOFF_FIELD_NUMBER: _ClassVar[int]
+    FLAGS_BESIDE_CATEGORIES_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     asset_name: str
     component_version: str
@@ -107,7 +110,10 @@ class RunReport(_message.Message):
     config_hash: str
     checks: _containers.RepeatedCompositeFieldContainer[Check]
     preview_json: str
-    def __init__(self, run_id: _Optional[str] = ..., asset_name: _Optional[str] = ..., component_version: _Optional[str] = ..., scorecard_name: _Optional[str] = ..., scorecard_hash: _Optional[str] = ..., as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., calculated_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., output: _Optional[_Union[OutputReport, _Mapping]] = ..., customers: _Optional[int] = ..., scores: _Optional[_Union[ScoreSummary, _Mapping]] = ..., categories: _Optional[_Iterable[_Union[CategoryReport, _Mapping]]] = ..., churn_risks: _Optional[int] = ..., expansion_opportunities: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[InputReport, _Mapping]]] = ..., components: _Optional[_Iterable[_Union[ComponentReport, _Mapping]]] = ..., population: _Optional[_Iterable[_Union[StatisticReport, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., hints: _Optional[_Iterable[str]] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ..., partition_key: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., data_version: _Optional[str] = ..., config_hash: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., preview_json: _Optional[str] = ...) -> None: ...
+    churn_risk_cutoff: float
+    expansion_opportunity_cutoff: float
+    flags_beside_categories: int
+    def __init__(self, run_id: _Optional[str] = ..., asset_name: _Optional[str] = ..., component_version: _Optional[str] = ..., scorecard_name: _Optional[str] = ..., scorecard_hash: _Optional[str] = ..., as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., calculated_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., output: _Optional[_Union[OutputReport, _Mapping]] = ..., customers: _Optional[int] = ..., scores: _Optional[_Union[ScoreSummary, _Mapping]] = ..., categories: _Optional[_Iterable[_Union[CategoryReport, _Mapping]]] = ..., churn_risks: _Optional[int] = ..., expansion_opportunities: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[InputReport, _Mapping]]] = ..., components: _Optional[_Iterable[_Union[ComponentReport, _Mapping]]] = ..., population: _Optional[_Iterable[_Union[StatisticReport, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., hints: _Optional[_Iterable[str]] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ..., partition_key: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., data_version: _Optional[str] = ..., config_hash: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., preview_json: _Optional[str] = ..., churn_risk_cutoff: _Optional[float] = ..., expansion_opportunity_cutoff: _Optional[float] = ..., flags_beside_categories: _Optional[int] = ...) -> None: ...
 
 class Check(_message.Message):
     __slots__ = ("name", "passed", "severity", "description", "facts")
