@@ -137,6 +137,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
     inputs: _Scored = Field(default=None, description="The tables to score from: customer, subscription, usage, support.")
     output: _Scored = Field(default=None, description="Parquet file to write, in place of the one in `data_dir`.")
     fan_out: _Scored = Field(default=None, description="Tables beside the scores, each an asset: churn_risk, expansion.")
+    customers_from: _Scored = Field(default=None, description="The input whose customers alone are scored; else all inputs'.")
     history: _Scored = Field(default=None, description="Earlier scores for the trend; the previous partition's if left out.")
 
     # --- The score: see the service's documentation --------------------------------------------------------------------
@@ -791,7 +792,7 @@ _SERVICES = frozenset(
     """
     asset_name customer_data_asset_key customer_data_asset
     subscription_data_asset_key subscription_data_asset product_usage_asset_key product_usage_asset support_ticket_asset_key
-    support_ticket_asset inputs output fan_out history scorecard components engagement_weight product_usage_weight
+    support_ticket_asset inputs customers_from output fan_out history scorecard components engagement_weight product_usage_weight
     payment_health_weight support_health_weight analysis_period_days min_health_score max_health_score churn_risk_threshold
     expansion_opportunity_threshold risk_categories missing_component combine population include_factor_breakdown
     calculate_trend trend_tolerance include_drivers
