@@ -8,6 +8,7 @@ mod document;
 mod expression;
 mod format;
 pub mod functions;
+mod level;
 mod nesting;
 mod outputs;
 mod overlay;
@@ -371,14 +372,18 @@ impl Component {
         if path.starts_with("components.") {
             return self.layers.problem(path, message, hint);
         }
-        // An input that is given as a path has no keys, and one that the caller gives has no place.
+        // An input that is given as a path has no keys, and what the caller gives has no place.
         let path = if self.source.place(path).is_some() { path } else { path.trim_end_matches(".path") };
-        match self.source.place(path) {
-            None if path.starts_with("inputs.") && path.matches('.').count() == 1 => {
-                let (file, path) = (self.source.file.clone(), path.to_owned());
-                Problem { file, line: 0, column: 0, path, message, hint }
-            }
-            _ => self.source.problem(path, message, hint),
+        let mut levels = path.match_indices('.').map(|(at, _)| at).chain([path.len()]);
+        let given_as = match path.split('.').next() {
+            Some("inputs") => levels.nth(1).map(|end| &path[..end]),
+            Some("history") => Some(path),
+            _ => None,
+        };
+        if given_as.is_some_and(|given| self.source.place(given).is_none()) {
+            let (file, path) = (self.source.file.clone(), path.to_owned());
+            return Problem { file, line: 0, column: 0, path, message, hint };
         }
+        self.source.problem(path, message, hint)
     }
 }

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 use serde_yaml::Value;
 
 use super::advice::{self, describe, plain};
 use super::document;
+use super::level::{self, Levels};
 use super::position::{Place, Positions, join};
-use super::problem::{ComponentError, Problem, suggest};
+use super::problem::{ComponentError, Problem, nearest, suggest};
 use super::repeat::{self, Repeat};
 use super::syntax::{self, Slip};
 use super::template::{self, TemplateError, Variables};
@@ -81,7 +83,11 @@ pub struct Parsed<T> {
 ///
 /// # Errors
 /// Where the text is no YAML mapping at all; slips inside one are in [`Parsed::problems`].
-pub fn parse<T: DeserializeOwned>(file: &str, text: &str, variables: &Variables) -> Result<Parsed<T>, ComponentError> {
+pub fn parse<T: DeserializeOwned + JsonSchema>(
+    file: &str,
+    text: &str,
+    variables: &Variables,
+) -> Result<Parsed<T>, ComponentError> {
     let mut source = Source { file: file.to_owned(), ..Source::default() };
     let text = &*document::own(text);
     if let Err(vet::OutOfBounds { place, message, hint }) = vet::vet(text) {
@@ -127,7 +133,8 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str, variables: &Variables)
             return Err(ComponentError::new(vec![source.problem("", message, None)]));
         }
     }
-    let mut reader = Reader { source, problems, poisoned: BTreeSet::new(), templates: HashMap::new(), resolved: 0 };
+    let (poisoned, templates, levels) = (BTreeSet::new(), HashMap::new(), level::of::<T>);
+    let mut reader = Reader { source, problems, poisoned, templates, resolved: 0, levels };
     let mut failed = Vec::new();
     reader.resolve(&mut root, &mut Vec::new(), variables, &mut failed);
     for path in failed {
@@ -152,6 +159,8 @@ struct Reader {
     templates: HashMap<String, String>,
     /// Bytes that templates resolved to.
     resolved: usize,
+    /// What keys there are.
+    levels: fn() -> Levels,
 }
 
 impl Reader {
@@ -258,11 +267,11 @@ impl Reader {
         let dotted = path.join(".");
         let quoted: Vec<&str> = error.split('`').skip(1).step_by(2).collect();
         let problem = if error.starts_with("unknown field") {
-            let hint = suggest(quoted[0], quoted.iter().skip(1).copied());
+            let hint = self.hint_on_key(quoted[0], &quoted[1..], find(root, path), path);
             self.source.key_problem(&dotted, format!("unknown key `{}`", quoted[0]), hint)
         } else if error.starts_with("unknown variant") {
             let known = quoted[1..].join(", ");
-            let hint = super::problem::nearest(quoted[0], quoted.iter().skip(1).copied());
+            let hint = nearest(quoted[0], quoted.iter().skip(1).copied());
             let message = format!("`{}` is none of: {known}", quoted[0]);
             let hint = hint.or_else(|| advice::usual_word(quoted[0]).filter(|word| quoted[1..].contains(word)));
             self.source.problem(&dotted, message, hint.map(|near| format!("did you mean `{near}`?")))
@@ -280,6 +289,16 @@ impl Reader {
             self.source.problem(&dotted, error.to_owned(), None)
         };
         self.problems.push(problem);
+    }
+
+    /// What a key that is unknown where it stands was meant to be.
+    fn hint_on_key(&self, key: &str, known: &[&str], value: Option<&mut Value>, path: &[String]) -> Option<String> {
+        let near = nearest(key, known.iter().copied());
+        // One letter off: `input` for `inputs`.
+        let is_plural = near.is_some_and(|known| known.strip_suffix('s') == Some(key));
+        let of_own_name = || value.filter(|_| near.is_none()).and_then(|value| level::of_own_name(path, value));
+        let elsewhere = || level::right_place(&(self.levels)(), path).or_else(of_own_name);
+        (!is_plural).then(elsewhere).flatten().or_else(|| suggest(key, known.iter().copied()))
     }
 
     /// Removes the mapping entry that a path leads to, or the one around it where the path leads into a list.

@@ -69,7 +69,7 @@ pub fn scorecard_schema() -> Value {
 }
 
 /// A type's schema and the definitions that it refers to, with what the type does not tell.
-fn of_type<T: JsonSchema>() -> (Value, Map<String, Value>) {
+pub fn of_type<T: JsonSchema>() -> (Value, Map<String, Value>) {
     let mut schema = schemars::schema_for!(T).to_value();
     let mut definitions = Map::new();
     if let Some(root) = schema.as_object_mut() {

@@ -7,7 +7,7 @@ use datafusion::physical_plan::displayable;
 use super::prepare::{Prepared, open};
 use super::report::{Description, InputDescription};
 use super::table::{self, OutputReport};
-use super::{EngineError, RunRequest, lineage, query, source, summary};
+use super::{EngineError, RunRequest, lineage, population, query, source, summary};
 use crate::component::{Component, FanOut};
 use crate::plan::bind::KnownRows;
 use crate::plan::{Bound, Cutoffs, Planner, Statistics, schema};
@@ -17,7 +17,17 @@ use crate::plan::{Bound, Cutoffs, Planner, Statistics, schema};
 /// # Errors
 /// Whatever is wrong with the component or its inputs.
 pub async fn describe(component: &Component, state: &SessionState) -> Result<Description, EngineError> {
-    let mut opening = open(component, Utc::now(), state).await?;
+    let (opening, pinned) = (open(component, Utc::now(), state).await, population::pinned(component, state).await);
+    let mut opening = match (opening, pinned) {
+        (Ok(opening), Ok(_)) => opening,
+        (Err(error), Err(pinned)) if !error.problems().is_empty() => {
+            return Err(EngineError::unopened(component, vec![("population".to_owned(), pinned)], Some(error)));
+        }
+        (Ok(_), Err(pinned)) => {
+            return Err(EngineError::unopened(component, vec![("population".to_owned(), pinned)], None));
+        }
+        (Err(error), _) => return Err(error),
+    };
     plan_with_any_rows(component, &mut opening.bound, state)?;
     let input = |(name, input): (&crate::scorecard::InputName, &crate::plan::bind::BoundInput)| InputDescription {
         name: *name,

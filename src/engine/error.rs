@@ -4,17 +4,17 @@ use std::io;
 
 use datafusion::error::DataFusionError;
 
-use super::cause::{cause, causes};
+use super::cause::cause;
 use super::cluster::ClusterError;
+use super::exhausted::{exhausted, io_error};
 use super::store_error;
 use super::text::TextError;
 use super::uri::{SCHEMES, is_uri};
 use crate::component::{Component, ComponentError, Problem};
 use crate::error::ErrorKind;
 use crate::plan::PlanError;
-use crate::scorecard::InputName;
 
-/// Why a run did not succeed; the output is as it was before.
+/// Why a run did not succeed; each table is whole, and as it was but for those that [`EngineError::PartlyPublished`] names.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The component is wrong.
@@ -23,7 +23,7 @@ pub enum EngineError {
     /// No plan could be made for the inputs.
     #[error(transparent)]
     Plan(PlanError),
-    /// Inputs cannot be opened; what the others show to be wrong is told with them.
+    /// Inputs cannot be opened, or their columns do not do; all that is wrong with them is told together.
     #[error("{problems}")]
     Inputs {
         /// All of it, with places.
@@ -231,23 +231,28 @@ impl EngineError {
     /// Problems of the component with their places, where that is what is wrong.
     pub fn problems(&self) -> &[Problem] {
         match self {
-            Self::Component(error) | Self::Plan(PlanError::Component(error)) | Self::Inputs { problems: error, .. } => {
-                &error.problems
-            }
+            Self::Component(error)
+            | Self::Plan(PlanError::Component(error) | PlanError::Unfit(error))
+            | Self::Inputs { problems: error, .. } => &error.problems,
             _ => &[],
         }
     }
 
-    /// Inputs that cannot be opened, at their places, with what is wrong in the light of the other ones.
-    pub fn unopened(component: &Component, errors: Vec<(InputName, Self)>, others: Option<Self>) -> Self {
+    /// What cannot be opened, by its place in the component, with what is wrong in the light of all the rest.
+    pub fn unopened(component: &Component, errors: Vec<(String, Self)>, others: Option<Self>) -> Self {
         let also = others.as_ref().map(Self::problems).unwrap_or_default();
         let first = errors.first().map_or(ErrorKind::Internal, |(_, error)| error.kind());
-        let kind = if also.is_empty() { first } else { ErrorKind::InvalidComponent };
-        let placed = |(name, error): (InputName, Self)| {
+        let is_wrong = |error: &Self| error.kind() == ErrorKind::InvalidComponent;
+        let wrong = others.iter().chain(errors.iter().map(|(_, error)| error)).any(is_wrong);
+        let kind = if wrong { ErrorKind::InvalidComponent } else { first };
+        let placed = |(path, error): (String, Self)| {
+            if !error.problems().is_empty() {
+                return error.problems().to_vec();
+            }
             let (message, hint) = error.message_and_hint();
-            component.problem(&format!("inputs.{name}.path"), message, hint)
+            vec![component.problem(&path, message, hint)]
         };
-        let problems = also.iter().cloned().chain(errors.into_iter().map(placed)).collect();
+        let problems = also.iter().cloned().chain(errors.into_iter().flat_map(placed)).collect();
         Self::Inputs { problems: ComponentError::new(problems), kind }
     }
 
@@ -358,40 +363,8 @@ impl From<PlanError> for EngineError {
     fn from(error: PlanError) -> Self {
         match error {
             PlanError::Component(error) => Self::Component(error),
+            PlanError::Unfit(problems) => Self::Inputs { problems, kind: ErrorKind::InvalidInput },
             other => Self::Plan(other),
         }
     }
-}
-
-/// What the engine's message names where spilled data takes too much.
-const SPILL_LIMIT: &str = "datafusion.runtime.max_temp_directory_size";
-
-/// The error as one of a limit, or itself again.
-fn exhausted(error: DataFusionError) -> Result<EngineError, DataFusionError> {
-    // It comes as such, or in the words of whatever wrote the file.
-    if error.to_string().contains(SPILL_LIMIT) {
-        let message = "the temporary files of all runs together exceed their limit".to_owned();
-        let hint = "raise --temp-limit, or --memory-limit so that less is spilled";
-        return Ok(EngineError::Exhausted { message, hint, source: Box::new(error) });
-    }
-    if let DataFusionError::ResourcesExhausted(message) = error.find_root() {
-        let message = message.lines().next().unwrap_or_default();
-        let message = message.split(" with top memory consumers").next().unwrap_or(message);
-        let (message, hint) = (format!("memory ran out: {message}"), "raise --memory-limit, or run less at once");
-        return Ok(EngineError::Exhausted { message, hint, source: Box::new(error) });
-    }
-    let full = io_error(&error)
-        .is_some_and(|io| matches!(io.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded));
-    if full {
-        let message = "the disk for temporary files is full".to_owned();
-        let hint = "free space on it, or name a folder on another one with --temp-dir";
-        return Ok(EngineError::Exhausted { message, hint, source: Box::new(error) });
-    }
-    Err(error)
-}
-
-/// The system's error at the root of an engine's.
-fn io_error(error: &DataFusionError) -> Option<io::Error> {
-    let code = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).find_map(io::Error::raw_os_error)?;
-    Some(io::Error::from_raw_os_error(code))
 }

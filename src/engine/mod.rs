@@ -25,6 +25,7 @@ mod describe;
 mod earlier;
 mod encode;
 mod error;
+mod exhausted;
 mod explain;
 mod facts;
 mod fan_out;

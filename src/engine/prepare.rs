@@ -64,8 +64,8 @@ pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionSt
         let Opened { table, files: count, bytes, place, objects, warnings: of_files } = match source.open(state).await {
             Ok(opened) => opened,
             // What can be mended in the component is told with all that the other inputs show.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {
-                unopened.push((*name, error));
+            Err(error) if mendable(&error) => {
+                unopened.push((format!("inputs.{name}.path"), error));
                 continue;
             }
             Err(error) => return Err(error),
@@ -76,17 +76,17 @@ pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionSt
         files.insert(*name, (count, bytes));
         places.insert(*name, place);
     }
-    if !unopened.is_empty() {
-        let others = bind(component, &tables, None, state, as_of).err().map(EngineError::from);
-        return Err(EngineError::unopened(component, unopened, others));
-    }
     let mut history = None;
     if let Some(path) = component.history() {
         let path = resolve(component.base_dir(), path);
         let source = Source { role: "history", path: &path, format: Format::told_by(&path), key: None };
         match source.open(state).await {
             Ok(opened) => {
-                warnings.extend(trend::compared(component, &opened.objects, as_of, state).await?);
+                match trend::compared(component, &opened.objects, as_of, state).await {
+                    Ok(told) => warnings.extend(told),
+                    Err(error) if mendable(&error) => unopened.push(("history".to_owned(), error)),
+                    Err(error) => return Err(error),
+                }
                 read.insert("history".to_owned(), opened.objects);
                 history = Some(opened.table);
             }
@@ -94,8 +94,13 @@ pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionSt
             Err(EngineError::NotFound { path, .. }) => {
                 warnings.push(format!("history: there is nothing at {path} yet; the trend columns are null"));
             }
+            Err(error) if mendable(&error) => unopened.push(("history".to_owned(), error)),
             Err(error) => return Err(error),
         }
+    }
+    if !unopened.is_empty() {
+        let others = bind(component, &tables, history, state, as_of).err().map(EngineError::from);
+        return Err(EngineError::unopened(component, unopened, others));
     }
     let bound = bind(component, &tables, history, state, as_of)?;
     warnings.extend(
@@ -115,6 +120,12 @@ pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionSt
     );
     warnings.extend(bound.guesses.iter().cloned());
     Ok(Opening { bound, files, places, read, warnings })
+}
+
+/// Whether an error can be mended in the component or by another file: it is told with all that the rest shows.
+fn mendable(error: &EngineError) -> bool {
+    let kinds = [ErrorKind::NotFound, ErrorKind::InvalidInput, ErrorKind::Denied];
+    kinds.contains(&error.kind()) || !error.problems().is_empty()
 }
 
 /// How much is done before the scores are planned.

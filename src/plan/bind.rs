@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::Column;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::{Expr, TableSource, lit};
+use datafusion::logical_expr::{Expr, TableSource};
 
 use super::clean::{self, Instant};
 use super::error::PlanError;
@@ -16,7 +16,7 @@ use super::input::Window;
 use super::key;
 use super::lookup::{self, Found};
 use crate::component::{Component, ComponentError, Fault, Input, Problem, Timestamp, suggest};
-use crate::scorecard::{Aggregate, Indicator, InputName, ScoreComponent};
+use crate::scorecard::{Indicator, InputName, ScoreComponent};
 
 /// A table that was opened.
 #[derive(Clone)]
@@ -98,7 +98,7 @@ pub struct Bound {
 /// Ties a component to its opened tables.
 ///
 /// # Errors
-/// All problems with the component's SQL and column names at once, else the first input that cannot be used.
+/// All problems with the component's SQL and column names, and all columns that do not do, at once.
 pub fn bind(
     component: &Component,
     tables: &BTreeMap<InputName, Table>,
@@ -106,39 +106,64 @@ pub fn bind(
     state: &SessionState,
     as_of: DateTime<Utc>,
 ) -> Result<Bound, PlanError> {
-    let (mut problems, mut guesses) = (Vec::new(), Vec::new());
+    let mut told = Told::default();
     let mut inputs = BTreeMap::new();
     let window = Window { as_of, days: component.scorecard().analysis_period_days };
     for (name, table) in tables {
         if let Some(input) = component.inputs().get(name) {
             let binder = Binder { component, name: *name, input, table, state, window };
-            inputs.insert(*name, binder.bind(&mut problems, &mut guesses)?);
+            inputs.extend(binder.bind(&mut told)?.map(|input| (*name, input)));
         }
     }
-    super::cap::check(component, state, window, &mut problems);
+    super::cap::check(component, state, window, &mut told.problems);
+    if let Some(table) = &history {
+        let schema = table.source.schema();
+        let columns: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+        if !["customer_id", "health_score"].iter().all(|name| columns.contains(name)) {
+            let message = format!(
+                "history ({}): expected the columns `customer_id` and `health_score`, found: {}",
+                table.path,
+                columns.join(", ")
+            );
+            let hint = Some("name an earlier output of this component".to_owned());
+            told.unfit.push(component.problem("history", message, hint));
+        }
+    }
+    let Told { mut problems, unfit, guesses } = told;
     if !problems.is_empty() {
+        problems.extend(unfit);
         return Err(ComponentError::new(problems).into());
     }
-    if let Some(table) = &history {
-        let columns: Vec<String> = table.source.schema().fields().iter().map(|f| f.name().clone()).collect();
-        if !["customer_id", "health_score"].iter().all(|name| columns.iter().any(|column| column == name)) {
-            return Err(PlanError::History { path: table.path.clone(), columns });
-        }
+    if !unfit.is_empty() {
+        return Err(PlanError::Unfit(ComponentError::new(unfit)));
     }
     Ok(Bound { inputs, customers_from: component.customers_from(), history, guesses })
 }
 
-struct Binder<'a> {
-    component: &'a Component,
-    name: InputName,
-    input: &'a Input,
+/// What is found on the way.
+#[derive(Default)]
+pub(super) struct Told {
+    /// What is wrong with the component.
+    pub(super) problems: Vec<Problem>,
+    /// What is wrong with the inputs' columns.
+    pub(super) unfit: Vec<Problem>,
+    /// What was guessed.
+    guesses: Vec<String>,
+}
+
+/// Ties one input.
+pub(super) struct Binder<'a> {
+    pub(super) component: &'a Component,
+    pub(super) name: InputName,
+    pub(super) input: &'a Input,
     table: &'a Table,
     state: &'a SessionState,
     window: Window,
 }
 
 impl Binder<'_> {
-    fn bind(&self, problems: &mut Vec<Problem>, guesses: &mut Vec<String>) -> Result<BoundInput, PlanError> {
+    /// The input, or `None` where its key is of no use, which is told.
+    fn bind(&self, told: &mut Told) -> Result<Option<BoundInput>, PlanError> {
         let schema = self.table.source.schema();
         let (columns, constants) = columns_of(self.name.as_str(), &schema, self.window)?;
         let scope = Scope {
@@ -150,30 +175,24 @@ impl Binder<'_> {
             noun: "column",
         };
 
-        let key_column = self.key_column(&schema, problems, guesses)?;
-        let key_type = column_type(&schema, &key_column);
-        let key = clean::key(self.column(&key_column), &key_type);
-        let timestamp = self.timestamp(&schema, problems, guesses)?;
+        let key = self.key_column(&schema, told);
+        let key = key.and_then(|column| Some((self.key(&schema, &column, told)?, column)));
+        let timestamp = self.timestamp(&schema, told)?;
         let filters = self.input.filters.iter().filter_map(|sql| {
-            let fault = |fault| problems.push(self.problem("where", fault));
+            let fault = |fault| told.problems.push(self.problem("where", fault));
             scope.condition(sql).map_err(fault).ok()
         });
         let filter = filters.reduce(Expr::and);
         let mut fields = Vec::new();
         for (component, indicator) in self.component.scorecard().indicators().filter(|(_, i)| i.input == self.name) {
-            let (origin, reading) = self.field(indicator, &scope, &schema, (&mut *problems, &mut *guesses));
+            let (origin, reading) = self.field(indicator, &scope, &schema, told);
             if let Some(typed) = &reading {
-                self.check_type(indicator, &origin, typed, problems)?;
+                self.check_fit(indicator, &origin, typed, told)?;
             }
             fields.push(BoundField { component: component.clone(), indicator: indicator.clone(), origin, reading });
         }
-        let key = key.ok_or_else(|| {
-            let hint = "cast it to text or a whole number where the file is made";
-            self.column_type_error(&key_column, &key_type, "text or a whole number, as a customer's id", hint)
-        })?;
         let (name, table, rows) = (self.name, self.table.clone(), KnownRows::default());
-        let without_rows_is_zero = self.input.without_rows_is_zero;
-        Ok(BoundInput {
+        let bound = |(key, key_column)| BoundInput {
             name,
             table,
             key_column,
@@ -181,48 +200,52 @@ impl Binder<'_> {
             timestamp,
             filter,
             fields,
-            without_rows_is_zero,
+            without_rows_is_zero: self.input.without_rows_is_zero,
             rows,
             grouped: None,
-        })
+        };
+        Ok(key.map(bound))
     }
 
-    fn key_column(
-        &self,
-        schema: &Schema,
-        problems: &mut Vec<Problem>,
-        guesses: &mut Vec<String>,
-    ) -> Result<String, PlanError> {
-        let candidates = key::candidates(schema);
-        let found = candidates.first().map(|name| (*name).to_owned());
-        match (&self.input.key, found) {
-            (Some(named), found) => {
-                if let Some(column) = self.named_column(named, schema, guesses) {
-                    return Ok(column);
-                }
-                problems.push(self.unknown_column("key", named, schema));
-                // The problem is told; any column lets the other checks go on.
-                Ok(found.or_else(|| schema.fields().first().map(|f| f.name().clone())).unwrap_or_default())
-            }
-            (None, Some(found)) => {
-                guesses.extend(key::told(self.name.as_str(), &candidates));
-                Ok(found)
-            }
-            (None, None) => Err(PlanError::NoKey {
-                input: self.name,
-                path: self.table.path.clone(),
-                aliases: key::ALIASES[1..].iter().map(|name| format!("`{name}`")).collect(),
-                columns: schema.fields().iter().map(|f| f.name().clone()).collect(),
-            }),
+    /// The key as trimmed text.
+    fn key(&self, schema: &Schema, column: &str, told: &mut Told) -> Option<Expr> {
+        let key_type = column_type(schema, column);
+        let key = clean::key(self.column(column), &key_type);
+        if key.is_none() {
+            let hint = "cast it to text or a whole number where the file is made";
+            let expected = "text or a whole number, as a customer's id";
+            told.unfit.push(self.unfit_type("key", (column, &key_type), expected, hint));
         }
+        key
+    }
+
+    fn key_column(&self, schema: &Schema, told: &mut Told) -> Option<String> {
+        if let Some(named) = &self.input.key {
+            let column = self.named_column(named, schema, told);
+            if column.is_none() {
+                told.problems.push(self.unknown_column("key", named, schema));
+            }
+            return column;
+        }
+        let candidates = key::candidates(schema);
+        let Some(found) = candidates.first() else {
+            let aliases: Vec<String> = key::ALIASES[1..].iter().map(|name| format!("`{name}`")).collect();
+            let columns: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+            let message = format!("no key column: expected `customer_id`, or one of {}", aliases.join(", "));
+            let hint = format!("name it with `key:`; the columns are: {}", columns.join(", "));
+            told.unfit.push(self.unfit("key", &message, hint));
+            return None;
+        };
+        told.guesses.extend(key::told(self.name.as_str(), &candidates));
+        Some((*found).to_owned())
     }
 
     /// The column that YAML names.
-    fn named_column(&self, name: &str, schema: &Schema, guesses: &mut Vec<String>) -> Option<String> {
+    fn named_column(&self, name: &str, schema: &Schema, told: &mut Told) -> Option<String> {
         match lookup::find(schema, [name]) {
             Found::Exact(column) => Some(column),
             Found::Alike(column) => {
-                guesses.push(self.taken_for(&column, name));
+                told.guesses.push(self.taken_for(&column, name));
                 Some(column)
             }
             Found::Ambiguous(_) | Found::Nothing => None,
@@ -233,35 +256,27 @@ impl Binder<'_> {
         format!("input `{}`: the column `{column}` is taken for `{name}`", self.name)
     }
 
-    fn timestamp(
-        &self,
-        schema: &Schema,
-        problems: &mut Vec<Problem>,
-        guesses: &mut Vec<String>,
-    ) -> Result<Option<Instant>, PlanError> {
+    fn timestamp(&self, schema: &Schema, told: &mut Told) -> Result<Option<Instant>, PlanError> {
         let Some(Timestamp { column: named, format }) = &self.input.timestamp else { return Ok(None) };
-        let Some(name) = &self.named_column(named, schema, guesses) else {
-            let path = if format.is_some() { "timestamp.column" } else { "timestamp" };
-            problems.push(self.unknown_column(path, named, schema));
+        let path = if format.is_some() { "timestamp.column" } else { "timestamp" };
+        let Some(name) = &self.named_column(named, schema, told) else {
+            told.problems.push(self.unknown_column(path, named, schema));
             return Ok(None);
         };
         let data_type = column_type(schema, name);
-        let hint = "name a date or timestamp column; numbers do not tell their unit, but a `format` does";
         if format.is_some() && clean::is_date(&data_type) {
-            guesses.push(format!(
+            told.guesses.push(format!(
                 "input `{}`: the column `{name}` has the type {data_type}, and its `format` is not needed",
                 self.name
             ));
         }
-        match Instant::of(self.column(name), &data_type, format.as_ref())? {
-            Some(instant) => Ok(Some(instant)),
-            None => Err(self.column_type_error(
-                name,
-                &data_type,
-                "a date, a timestamp, or text that can be read as one",
-                hint,
-            )),
+        let instant = Instant::of(self.column(name), &data_type, format.as_ref())?;
+        if instant.is_none() {
+            let hint = "name a date or timestamp column; numbers do not tell their unit, but a `format` does";
+            let expected = "a date, a timestamp, or text that can be read as one";
+            told.unfit.push(self.unfit_type(path, (name, &data_type), expected, hint));
         }
+        Ok(instant)
     }
 
     fn field(
@@ -269,7 +284,7 @@ impl Binder<'_> {
         indicator: &Indicator,
         scope: &Scope<'_>,
         schema: &Schema,
-        (problems, guesses): (&mut Vec<Problem>, &mut Vec<String>),
+        told: &mut Told,
     ) -> (Origin, Option<Typed>) {
         if let Some(sql) = self.input.fields.get(&indicator.field) {
             let origin = Origin::Expression(sql.0.clone());
@@ -277,8 +292,8 @@ impl Binder<'_> {
                 Ok(typed) => (origin, Some(typed)),
                 Err(fault) => {
                     let problem = self.problem(&format!("fields.{}", indicator.field), fault);
-                    if !problems.contains(&problem) {
-                        problems.push(problem);
+                    if !told.problems.contains(&problem) {
+                        told.problems.push(problem);
                     }
                     (origin, None)
                 }
@@ -288,11 +303,11 @@ impl Binder<'_> {
         let name = match lookup::find(schema, names) {
             Found::Exact(name) => name,
             Found::Alike(name) => {
-                guesses.push(self.taken_for(&name, &indicator.field));
+                told.guesses.push(self.taken_for(&name, &indicator.field));
                 name
             }
             Found::Ambiguous(columns) => {
-                guesses.push(format!(
+                told.guesses.push(format!(
                     "input `{0}`: {1} are all like `{2}`, and none is taken; map one with `inputs.{0}.fields`",
                     self.name,
                     columns.iter().map(|column| format!("`{column}`")).collect::<Vec<_>>().join(" and "),
@@ -307,57 +322,11 @@ impl Binder<'_> {
         (Origin::Column(name), Some(typed))
     }
 
-    fn check_type(
-        &self,
-        indicator: &Indicator,
-        origin: &Origin,
-        typed: &Typed,
-        problems: &mut Vec<Problem>,
-    ) -> Result<(), PlanError> {
-        let fits = if indicator.scale.is_map() {
-            clean::text(lit(true), &typed.data_type)?.is_some()
-        } else {
-            counts(indicator) || clean::number(lit(true), &typed.data_type)?.is_some()
-        };
-        if !typed.is_aggregate && indicator.aggregate == Aggregate::Last && self.input.timestamp.is_none() {
-            let message =
-                format!("`{}` takes the last row's value, but `{}` has no `timestamp`", indicator.name, self.name);
-            let hint = Some("give the input `timestamp: COLUMN`".to_owned());
-            problems.push(self.component.problem(&format!("inputs.{}", self.name), message, hint));
-        }
-        if fits {
-            return Ok(());
-        }
-        let is_date = clean::is_date(&typed.data_type);
-        let expected = match is_date {
-            _ if indicator.scale.is_map() => "something with a text form",
-            true => "a number, such as the days before the run",
-            false => "a number, or something that becomes one",
-        };
-        let days = |of: &str| format!("`{}: CAST(as_of AS DATE) - CAST({of} AS DATE)`", indicator.field);
-        match origin {
-            Origin::Expression(_) => {
-                let message = format!("expected {expected}, found a value of type {}", typed.data_type);
-                let hint = is_date.then(|| format!("count the days: {}", days("...")));
-                problems.push(self.problem(&format!("fields.{}", indicator.field), Fault { message, hint }));
-                Ok(())
-            }
-            Origin::Column(name) => {
-                let hint = match is_date {
-                    true => format!("count the days, under `fields:`: {}", days(&quoted(name))),
-                    false => format!("map the field with SQL: `fields: {{{}: ...}}`", indicator.field),
-                };
-                Err(self.column_type_error(name, &typed.data_type, expected, &hint))
-            }
-            Origin::Absent => Ok(()),
-        }
-    }
-
     fn column(&self, name: &str) -> Expr {
         Expr::Column(Column::new(Some(self.name.as_str()), name))
     }
 
-    fn problem(&self, path: &str, fault: Fault) -> Problem {
+    pub(super) fn problem(&self, path: &str, fault: Fault) -> Problem {
         self.component.problem(&format!("inputs.{}.{path}", self.name), fault.message, fault.hint)
     }
 
@@ -367,28 +336,22 @@ impl Binder<'_> {
         self.problem(path, Fault { message, hint: suggest(name, columns) })
     }
 
-    fn column_type_error(&self, column: &str, found: &DataType, expected: &'static str, hint: &str) -> PlanError {
-        PlanError::ColumnType {
-            input: self.name,
-            path: self.table.path.clone(),
-            column: column.to_owned(),
-            found: found.to_string(),
-            expected,
-            hint: hint.to_owned(),
-        }
+    /// What is wrong with the table, at the key that could mend it.
+    fn unfit(&self, path: &str, message: &str, hint: String) -> Problem {
+        let message = format!("input `{}` ({}): {message}", self.name, self.table.path);
+        self.problem(path, Fault { message, hint: Some(hint) })
     }
-}
 
-/// Whether an indicator counts values, whatever they are.
-pub fn counts(indicator: &Indicator) -> bool {
-    matches!(indicator.aggregate, Aggregate::Count | Aggregate::CountDistinct)
-}
-
-/// A column's name as SQL takes it.
-fn quoted(name: &str) -> String {
-    let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+    pub(super) fn unfit_type(
+        &self,
+        path: &str,
+        (column, found): (&str, &DataType),
+        expected: &str,
+        hint: &str,
+    ) -> Problem {
+        let message = format!("column `{column}` has the type {found}, expected {expected}");
+        self.unfit(path, &message, hint.to_owned())
+    }
 }
 
 fn column_type(schema: &Schema, name: &str) -> DataType {

@@ -12,9 +12,10 @@ use datafusion::functions_aggregate::sum::sum;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, lit, when};
 
-use super::bind::{BoundField, BoundInput, counts};
+use super::bind::{BoundField, BoundInput};
 use super::clean::Instant;
 use super::expression::{Typed, project_aggregated};
+use super::fit::counts;
 use super::{clean, names, scale};
 use crate::scorecard::{Aggregate, Scale};
 

@@ -16,6 +16,7 @@ mod drivers;
 mod error;
 pub mod expression;
 pub mod fan_out;
+mod fit;
 pub mod input;
 mod join;
 pub mod key;

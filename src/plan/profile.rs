@@ -6,9 +6,10 @@ use datafusion::functions_aggregate::count::count;
 use datafusion::functions_aggregate::sum::sum;
 use datafusion::logical_expr::{Expr, LogicalPlan, cast, lit, when};
 
-use super::bind::{BoundField, BoundInput, counts};
+use super::bind::{BoundField, BoundInput};
 use super::clean;
 use super::expression::project_aggregated;
+use super::fit::counts;
 use super::input::{Window, has_key, scan};
 use super::names::column;
 use crate::scorecard::Scale;
