@@ -205,7 +205,7 @@ def test_a_failure_in_the_service_fails_the_step_with_its_message(project, insta
     write(pa.table({"nothing": ["of use"]}), path)
     result = project.materialize(instance=instance)
     told = failure(result)
-    assert told.startswith("INVALID_INPUT: input `customer`") and "hint" in told
+    assert told.startswith("INVALID_INPUT: ") and "defs.yaml: input `customer`" in told and "hint" in told
     assert not materializations(result)
     assert (project.data / "customer_health_scores.parquet").read_bytes() == before
     (event,) = [event for event in result.all_events if event.is_step_failure]
