@@ -6,8 +6,8 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
 use clap::Args;
 
 use super::exit::Failure;
-use crate::component::{InputOverride, Recipe};
-use crate::engine::EngineConfig;
+use crate::component::{Component, InputOverride, Recipe};
+use crate::engine::{Engine, EngineConfig};
 use crate::error::ErrorKind;
 use crate::scorecard::InputName;
 
@@ -90,6 +90,16 @@ impl LimitArgs {
             max_input_bytes: self.max_input_bytes.map(|bytes| bytes as u64),
             ..EngineConfig::default()
         }
+    }
+
+    /// An engine in this process, and the component of a recipe.
+    ///
+    /// # Errors
+    /// Where there can be no such engine, or the component is wrong.
+    pub async fn opened(&self, recipe: &Recipe) -> Result<(Engine, Component), Failure> {
+        let engine = Engine::new(self.engine())?;
+        let component = engine.component(recipe).await?;
+        Ok((engine, component))
     }
 }
 

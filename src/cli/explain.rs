@@ -14,7 +14,7 @@ use super::summary::input_name;
 use super::{block_on, print, rounded};
 use crate::client;
 use crate::component::Recipe;
-use crate::engine::{Engine, RunRequest};
+use crate::engine::RunRequest;
 use crate::proto::{ComponentExplanation, ExplainCustomerRequest, ExplainCustomerResponse};
 use crate::service;
 
@@ -80,16 +80,14 @@ pub fn run(args: &ExplainArgs) -> Result<(), Failure> {
 }
 
 async fn plan(args: &ExplainArgs, recipe: &Recipe) -> Result<String, Failure> {
-    let engine = Engine::new(args.limits.engine())?;
-    let component = engine.component(recipe).await?;
+    let (engine, component) = args.limits.opened(recipe).await?;
     let request = RunRequest { as_of: args.as_of, ..RunRequest::new() };
     Ok(engine.explain_plan(&component, &request).await?)
 }
 
 async fn explained(args: &ExplainArgs, recipe: &Recipe, customer: &str) -> Result<ExplainCustomerResponse, Failure> {
     let Some(mut client) = args.remote.client().await? else {
-        let engine = Engine::new(args.limits.engine())?;
-        let component = engine.component(recipe).await?;
+        let (engine, component) = args.limits.opened(recipe).await?;
         let request = RunRequest { as_of: args.as_of, ..RunRequest::new() };
         return Ok(service::explanation(engine.explain(&component, &request, customer).await?));
     };

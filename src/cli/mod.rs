@@ -142,12 +142,7 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
         .enable_all()
         .build()
         .map_err(|error| Failure::io("cannot start threads", &error))?;
-    let outcome = runtime.block_on(async {
-        let outcome = work.await;
-        // What a run that was given up had sent to a store is removed while there is still a runtime to do it.
-        let _ = tokio::time::timeout(CLEAN_UP, crate::engine::uploads_ended()).await;
-        outcome
-    });
+    let outcome = runtime.block_on(work);
     runtime.shutdown_timeout(CLEAN_UP);
     outcome
 }

@@ -12,7 +12,6 @@ use super::remote::{self, RemoteArgs};
 use super::summary::input_name;
 use super::{block_on, print};
 use crate::component::Recipe;
-use crate::engine::Engine;
 use crate::proto::{DescribeComponentRequest, DescribeComponentResponse, FieldOrigin};
 use crate::service;
 
@@ -68,8 +67,7 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
 
 async fn described(args: &ValidateArgs, recipe: &Recipe) -> Result<DescribeComponentResponse, Failure> {
     let Some(mut client) = args.remote.client().await? else {
-        let engine = Engine::new(args.limits.engine())?;
-        let component = engine.component(recipe).await?;
+        let (engine, component) = args.limits.opened(recipe).await?;
         let description = engine.describe(&component).await?;
         return Ok(service::description(&component, description));
     };

@@ -80,9 +80,8 @@ fn flag(
     categories: &RiskCategories,
     check: &mut Checker<'_>,
 ) -> Option<Flag> {
-    let named = matches!(categories, RiskCategories::Named(list) if list.len() > 1);
     // Thresholds of a scorecard that the categories are laid over are not meant for them.
-    if named && (spec.is_none() || !check.beside_or_over(key, CATEGORIES)) {
+    if categories.edges().is_some() && (spec.is_none() || !check.beside_or_over(key, CATEGORIES)) {
         return Some(Flag::Category);
     }
     let spec = check.required(key, spec)?;
@@ -112,20 +111,18 @@ pub fn warnings(card: &Scorecard) -> Vec<String> {
             ));
         }
     }
-    let RiskCategories::Named(list) = &card.risk_categories else { return warnings };
-    let (Some(first), [.., before_last, last]) = (list.first(), list.as_slice()) else { return warnings };
-    for (flag, key, threshold, (category, begins)) in [
-        ("is_churn_risk", CHURN, card.churn_risk, (first, first.below)),
-        ("is_expansion_opportunity", EXPANSION, card.expansion_opportunity, (last, before_last.below)),
+    let Some((first_ends, last_begins)) = card.risk_categories.edges() else { return warnings };
+    let names = card.risk_categories.names();
+    for (name, (key, flag), category, (side, edge)) in [
+        ("is_churn_risk", (CHURN, card.churn_risk), names.first(), ("ends", first_ends)),
+        ("is_expansion_opportunity", (EXPANSION, card.expansion_opportunity), names.last(), ("begins", last_begins)),
     ] {
-        if let (Some(score), Some(edge)) = (threshold.score(), begins)
+        if let (Some(score), Some(category)) = (flag.score(), category)
             && score != edge
         {
-            let side = if flag == "is_churn_risk" { "ends" } else { "begins" };
             warnings.push(format!(
-                "{flag} follows {key} ({score}), while the category `{}` {side} at {edge}: leave out {key} and the \
-                 category decides",
-                category.name
+                "{name} follows {key} ({score}), while the category `{category}` {side} at {edge}: leave out {key} and the \
+                 category decides"
             ));
         }
     }

@@ -8,7 +8,7 @@ use datafusion::error::{DataFusionError, Result};
 use super::report::ScoreSummary;
 use crate::component::Component;
 use crate::plan::{Planner, names};
-use crate::scorecard::{Flag, InputName, RiskCategories};
+use crate::scorecard::{Flag, InputName, MissingComponent, ScoreComponent};
 
 /// Steps of the histogram that the median comes from.
 const STEPS: usize = 100_000;
@@ -32,15 +32,25 @@ pub struct ComponentTally {
     pub with_data: u64,
     /// Sum of their scores.
     pub sum: f64,
-    /// Customers whose score is below what the component counts as without data.
+    /// For a component of [`without_events`], customers whose score is below that; else 0.
     pub below_missing: u64,
+}
+
+/// What a component counts as for customers without events, where it is of an input of events and absence is not said to be
+/// zero of them.
+pub fn without_events(component: &Component, part: &ScoreComponent) -> Option<f64> {
+    let input = component.inputs().get(&part.single_input()?)?;
+    match part.missing {
+        MissingComponent::Score(score) if input.timestamp.is_some() && !input.without_rows_is_zero => Some(score),
+        MissingComponent::Score(_) | MissingComponent::Exclude => None,
+    }
 }
 
 /// Numbers of a run so far.
 pub struct Fold {
     inputs: Vec<InputName>,
-    /// Names of the components' columns, and what each counts as without data.
-    components: Vec<(String, f64)>,
+    /// Names of the components' columns, and for those of events what each counts as without any.
+    components: Vec<(String, Option<f64>)>,
     range: (f64, f64),
     histogram: Vec<(u64, f64)>,
     /// The category whose name alone has that length: the plan has no others, so that the length tells which it is.
@@ -73,14 +83,13 @@ impl Fold {
             let mut of_length = (0..names.len()).filter(|at| names[*at].len() == length);
             of_length.next().filter(|_| of_length.next().is_none())
         };
-        let by_category = |flag| matches!(flag, Flag::Category);
-        let both = matches!(&card.risk_categories, RiskCategories::Named(list) if list.len() > 1)
-            && !(by_category(card.churn_risk) && by_category(card.expansion_opportunity));
+        let by_category = [card.churn_risk, card.expansion_opportunity] == [Flag::Category; 2];
+        let both = card.risk_categories.edges().is_some() && !by_category;
         let inputs: Vec<InputName> = planner.bound.inputs.keys().copied().collect();
         Self {
             by_input: vec![InputTally::default(); inputs.len()],
             inputs,
-            components: card.components.iter().map(|c| (names::raw(c), c.missing.shown())).collect(),
+            components: card.components.iter().map(|c| (names::raw(c), without_events(component, c))).collect(),
             range: (card.min_health_score, card.max_health_score),
             histogram: vec![(0, 0.0); STEPS + 1],
             sum: 0.0,
@@ -117,7 +126,9 @@ impl Fold {
             let scores = column(batch, name)?.as_primitive_opt::<Float64Type>().ok_or_else(wrong)?;
             tally.with_data += (scores.len() - scores.null_count()) as u64;
             tally.sum += compute::sum(scores).unwrap_or(0.0);
-            tally.below_missing += scores.iter().flatten().filter(|score| score < missing).count() as u64;
+            if let Some(missing) = missing {
+                tally.below_missing += scores.iter().flatten().filter(|score| score < missing).count() as u64;
+            }
         }
         Ok(())
     }

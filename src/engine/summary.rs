@@ -1,7 +1,7 @@
 //! Makes the run report from what was prepared and folded, with warnings and hints.
 
 use super::RunRequest;
-use super::fold::Fold;
+use super::fold::{Fold, without_events};
 use super::population;
 use super::prepare::Prepared;
 use super::profile::Profile;
@@ -10,7 +10,7 @@ use super::table::OutputReport;
 use crate::component::Component;
 use crate::plan::bind::{BoundField, BoundInput, Origin};
 use crate::plan::profile::Count;
-use crate::scorecard::{InputName, MissingComponent, Scorecard, Statistic, Threshold};
+use crate::scorecard::{InputName, MissingComponent, Scorecard, Statistic};
 
 /// Scores this near to the neutral 50 say little.
 const NEAR_NEUTRAL: f64 = 5.0;
@@ -138,8 +138,6 @@ fn unparsable(input: &InputReport) -> Vec<String> {
 fn unreadable_timestamps(component: &Component, name: InputName, profile: &Profile) -> Option<String> {
     let rows = profile.count(Count::UnreadableTimestamp).filter(|rows| *rows > 0)?;
     let timestamp = component.inputs().get(&name)?.timestamp.as_ref()?;
-    let shown: Vec<String> =
-        profile.unreadable_timestamps().iter().map(|(text, rows)| format!("\"{text}\" ({rows})")).collect();
     let (values, do_not) = if rows == 1 { ("value", "does not") } else { ("values", "do not") };
     let hint = match timestamp.format {
         Some(_) => "its `format` does not fit them".to_owned(),
@@ -148,16 +146,19 @@ fn unreadable_timestamps(component: &Component, name: InputName, profile: &Profi
     Some(format!(
         "input `{name}`: {rows} {values} of the timestamp `{}` cannot be read as a time, and {do_not} count: {}; {hint}",
         timestamp.column,
-        shown.join(", ")
+        shown(profile.unreadable_timestamps())
     ))
+}
+
+/// Texts with the number of their rows.
+fn shown(texts: &[(String, u64)]) -> String {
+    texts.iter().map(|(text, rows)| format!("\"{text}\" ({rows})")).collect::<Vec<_>>().join(", ")
 }
 
 fn unmapped(input: &InputReport) -> Vec<String> {
     let unknown = input.fields.iter().filter(|field| field.unmapped > 0);
     unknown
         .map(|field| {
-            let shown: Vec<String> =
-                field.unmapped_texts.iter().map(|(text, rows)| format!("\"{text}\" ({rows})")).collect();
             let told: u64 = field.unmapped_texts.iter().map(|(_, rows)| rows).sum();
             let values = if field.unmapped == 1 { "1 value".to_owned() } else { format!("{} values", field.unmapped) };
             let more = if told < field.unmapped { " and others" } else { "" };
@@ -166,7 +167,7 @@ fn unmapped(input: &InputReport) -> Vec<String> {
                 input.name,
                 field.indicator,
                 field.field,
-                shown.join(", ")
+                shown(&field.unmapped_texts)
             )
         })
         .collect()
@@ -189,25 +190,16 @@ fn strangers(prepared: &Prepared, fold: &Fold) -> Option<String> {
 
 /// Events whose absence counts as better than few of them.
 fn without_rows(component: &Component, fold: &Fold) -> Vec<String> {
-    let card = component.scorecard();
     let mut warnings = Vec::new();
-    for (part, tally) in card.components.iter().zip(&fold.by_component) {
-        let Some(name) = part.single_input() else { continue };
-        let events = component.inputs().get(&name).filter(|input| input.timestamp.is_some());
+    for (part, tally) in component.scorecard().components.iter().zip(&fold.by_component) {
+        let (Some(name), Some(counts_as)) = (part.single_input(), without_events(component, part)) else { continue };
         let missing = fold.customers.saturating_sub(tally.with_data);
         let many = tally.below_missing > 0 && tally.below_missing.saturating_mul(FOURTH) >= tally.with_data;
-        if events.is_some_and(|input| !input.without_rows_is_zero)
-            && part.missing != MissingComponent::Exclude
-            && missing > 0
-            && many
-        {
+        if missing > 0 && many {
             warnings.push(format!(
-                "{missing} customers have no data of the input `{name}` in the period and count as {} for `{}`, which is more \
-                 than {} of the {} customers have that do: if the input has every event, give it `without_rows: zero`",
-                part.missing.shown(),
-                part.name,
-                tally.below_missing,
-                tally.with_data
+                "{missing} customers have no data of the input `{name}` in the period and count as {counts_as} for `{}`, which \
+                 is more than {} of the {} customers have that do: if the input has every event, give it `without_rows: zero`",
+                part.name, tally.below_missing, tally.with_data
             ));
         }
     }
@@ -228,17 +220,7 @@ fn flags(card: &Scorecard, fold: &Fold) -> Vec<String> {
         ("is_churn_risk", card.churn_risk, fold.churn_risks),
         ("is_expansion_opportunity", card.expansion_opportunity, fold.expansion_opportunities),
     ] {
-        #[allow(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a share"
-        )]
-        let wanted = match flag.capacity() {
-            Some(Threshold::Percent(percent)) => ((fold.customers as f64 * percent / 100.0).round() as u64).max(1),
-            Some(Threshold::Customers(customers)) => customers,
-            Some(Threshold::Score(_)) | None => continue,
-        };
+        let Some(wanted) = flag.capacity().and_then(|capacity| capacity.customers(fold.customers)) else { continue };
         if flagged < wanted.min(fold.customers) {
             warnings.push(format!(
                 "{name} is set for {flagged} customers and not for {wanted}: the next ones all have the same score, or are \

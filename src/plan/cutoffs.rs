@@ -10,7 +10,7 @@ use datafusion::functions_nested::expr_fn::{array_element, array_length, array_s
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit, when};
 
 use super::names;
-use crate::scorecard::{Flag, RiskCategories, Scorecard, Threshold};
+use crate::scorecard::{Flag, Scorecard, Threshold};
 
 /// Health scores at which the flags begin.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,22 +26,12 @@ pub struct Cutoffs {
 impl Cutoffs {
     /// Those that the scorecard alone tells; flags for a number of customers begin nowhere yet.
     pub fn of(card: &Scorecard) -> Self {
-        let list: &[_] = match &card.risk_categories {
-            RiskCategories::Named(list) => list,
-            RiskCategories::FromThresholds => &[],
-        };
-        let last_begins = list.len().checked_sub(2).and_then(|before_last| list[before_last].below);
-        let by_category = |flag| matches!(flag, Flag::Category);
+        let (first_ends, last_begins) = card.risk_categories.edges().unzip();
+        let begins = |flag: Flag, edge: Option<f64>| if flag == Flag::Category { edge } else { flag.score() };
         Self {
-            churn_risk: match card.churn_risk {
-                Flag::Category => list.first().and_then(|first| first.below).unwrap_or(f64::NEG_INFINITY),
-                threshold => threshold.score().unwrap_or(f64::NEG_INFINITY),
-            },
-            expansion_opportunity: match card.expansion_opportunity {
-                Flag::Category => last_begins.unwrap_or(f64::INFINITY),
-                threshold => threshold.score().unwrap_or(f64::INFINITY),
-            },
-            inclusive: by_category(card.expansion_opportunity),
+            churn_risk: begins(card.churn_risk, first_ends).unwrap_or(f64::NEG_INFINITY),
+            expansion_opportunity: begins(card.expansion_opportunity, last_begins).unwrap_or(f64::INFINITY),
+            inclusive: card.expansion_opportunity == Flag::Category,
         }
     }
 
@@ -92,6 +82,7 @@ pub fn plan(card: &Scorecard, scores: LogicalPlan) -> Result<LogicalPlan> {
     let all = names::column("all");
     let sorted = array_sort(all.clone(), lit("ASC"), lit("NULLS LAST"));
     let customers = || cast(array_length(all.clone()), DataType::Int64);
+    // As `Threshold::customers` counts them, of customers whose number the plan alone knows.
     let many = |flag: Flag| match flag.capacity() {
         Some(Threshold::Percent(percent)) => {
             let share = cast(customers(), DataType::Float64) * lit(percent) / lit(100.0);

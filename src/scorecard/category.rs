@@ -26,6 +26,14 @@ impl RiskCategories {
     /// Category of expansion opportunities, unless categories are named.
     pub const HEALTHY: &'static str = "healthy";
 
+    /// Of several named categories the score at which the first one ends, and the one at which the last one begins.
+    pub fn edges(&self) -> Option<(f64, f64)> {
+        let Self::Named(categories) = self else { return None };
+        let [first, ..] = categories.as_slice() else { return None };
+        let [.., before_last, _] = categories.as_slice() else { return None };
+        first.below.zip(before_last.below)
+    }
+
     /// All names that `risk_category` can take, worst first.
     pub fn names(&self) -> Vec<&str> {
         match self {

@@ -40,6 +40,24 @@ impl Flag {
     }
 }
 
+impl Threshold {
+    /// How many customers the flag is for at most, of so many; `None` where a score decides.
+    pub fn customers(self, all: u64) -> Option<u64> {
+        #[allow(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "customers are far fewer than 2^53, and a share is 0-100 %"
+        )]
+        let share = |percent: f64| ((all as f64 * percent / 100.0).round() as u64).max(1);
+        match self {
+            Self::Score(_) => None,
+            Self::Percent(percent) => Some(share(percent)),
+            Self::Customers(customers) => Some(customers),
+        }
+    }
+}
+
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
