@@ -87,11 +87,9 @@ fn flag(
     let spec = check.required(key, spec)?;
     if let Some(written) = spec.end.filter(|written| *written != end) {
         let (written, right) = (written.as_str(), end.as_str());
-        check.fault(
-            &join(key, written),
-            format!("`{key}` is told by the {right} customers, not by the {written}"),
-            None,
-        );
+        let message = format!("`{key}` is told by the {right} customers, not by the {written}");
+        let hint = format!("write `{right}: {}`", spec.threshold);
+        check.fault(&join(key, written), message, Some(&hint));
     }
     if let Threshold::Score(score) = spec.threshold {
         check.finite(key, score);

@@ -134,6 +134,7 @@ fn wrong_thresholds_are_told_where_they_stand() {
         "churn_risk_threshold: {best: 10}\n",
         "component.yaml:3:30: `churn_risk_threshold` is told by the worst customers",
     );
+    fails("churn_risk_threshold: {best: 10 %}\n", "hint: write `worst: 10 %`");
     fails("churn_risk_threshold: {worst: 0}\n", "a number of customers from 1");
     fails("churn_risk_threshold: {worst: ten}\n", "such as `10 %`");
     fails("churn_risk_threshold: {worst: 120 %}\n", "up to 100 %");
