@@ -5,13 +5,20 @@ import subprocess
 from datetime import timedelta
 
 import dagster as dg
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from conftest import REPOSITORY, TYPE, assets, customers, logs, materializations, metadata, run, spec, write
+from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
 
-from dagster_customer_health import CustomerHealthScoreComponent, CustomerHealthScoreError
+from dagster_customer_health import CustomerHealthScoreComponent, CustomerHealthScoreError, report
 from dagster_customer_health.component import _DAGSTERS, _SERVICES
+
+
+def preview(result: dg.ExecuteInProcessResult) -> dg.TableMetadataValue:
+    (event,) = materializations(result)
+    return event.materialization.metadata["preview"]
 
 
 def test_a_run_publishes_the_table_and_tells_about_it(project, instance):
@@ -38,7 +45,9 @@ def test_a_run_publishes_the_table_and_tells_about_it(project, instance):
     assert [told[f"customer/{name}"] for name in ("rows_read", "customers", "duplicates_merged", "dropped")] == [20, 20, 0, 0]
     assert told["customer/unmatched"] in (0, 20)  # no other table to match
     assert len(told["scorecard_hash"]) == len(told["config_hash"]) == 64
-    assert told["preview"].count("\n") == 4 and "customer_id | health_score" in told["preview"]
+    assert [column.name for column in preview(result).schema.columns] == table.column_names
+    assert [record.data["customer_id"] for record in preview(result).records] == table["customer_id"].to_pylist()[:3]
+    assert preview(result).records[0].data["health_score"] == pytest.approx(table["health_score"][0].as_py(), abs=0.005)
 
     schema = told["dagster/column_schema"]
     assert [column.name for column in schema.columns] == table.column_names
@@ -108,13 +117,64 @@ def test_a_preview_of_as_many_rows_as_the_community_component_shows(project):
     result = project.attributes(
         customer_data_asset_key="customers", include_preview_metadata=True, preview_rows=500
     ).materialize()
-    assert metadata(result)["preview"].count("\n") == 501  # a line of names, one below it, and the rows
+    assert len(preview(result).records) == 500
+
+
+def test_a_preview_has_the_columns_that_its_rows_lack(project):
+    """A value that is null is left out of a row; the first customers, or all of them, may have none."""
+    write(customers(3), project.data / "customers.parquet")
+    before = pa.table({"customer_id": ["c001"], "health_score": [10.0]})
+    write(before, project.data / "before.parquet")
+    result = project.attributes(
+        customer_data_asset_key="customers",
+        calculate_trend=True,
+        history="{{ context.project_root }}/data/before.parquet",
+        include_drivers=True,
+        include_preview_metadata=True,
+    ).materialize()
+    table = pq.read_table(project.data / "customer_health_scores.parquet")
+    found = preview(result)
+    assert [column.name for column in found.schema.columns] == table.column_names
+    rows = {record.data["customer_id"]: record.data for record in found.records}
+    assert [rows[name]["previous_health_score"] for name in ("c000", "c001", "c002")] == [None, 10.0, None]
+    assert isinstance(rows["c000"]["drivers"], str) and rows["c000"]["is_churn_risk"] in (True, False)
+
+
+def test_a_preview_of_no_rows(project):
+    write(customers(0), project.data / "customers.parquet")
+    result = project.attributes(customer_data_asset_key="customers", include_preview_metadata=True).materialize()
+    assert preview(result).records == [] and preview(result).schema.columns[0].name == "customer_id"
+
+
+def test_a_preview_alone():
+    found = report.preview('[{"a": 1}, {"b": "x|y\\nz", "c": [1.25]}, {"a": null, "d": 0.126}]', [])
+    assert [column.name for column in found.schema.columns] == ["a", "b", "c", "d"]
+    assert [list(record.data.values()) for record in found.records] == [
+        [1, None, None, None], [None, "x|y\nz", "[1.25]", None], [None, None, None, 0.13]
+    ]
 
 
 def test_without_checks(project):
     write(customers(), project.data / "customers.parquet")
     result = project.attributes(customer_data_asset_key="customers", asset_checks=False).materialize()
     assert result.success and not result.get_asset_check_evaluations()
+
+
+def address(spec: dg.AssetSpec) -> tuple[str | None, str] | None:
+    """What Dagster itself makes of the names of a table and its storage."""
+    found = TableMetadataSet.extract_storage_address(spec.metadata)
+    return found and (found.storage_kind, found.table_name)
+
+
+def test_a_table_of_an_io_manager_has_no_address_and_no_kind_of_ours(project):
+    project.attributes(data_dir=None, customer_data_asset_key="people")
+
+    @dg.asset
+    def people(): ...
+
+    with project.load() as defs:
+        found = spec(dg.Definitions.merge(defs, dg.Definitions([people])), "customer_health_scores")
+        assert address(found) is None and found.kinds == set()
 
 
 def test_the_facts_of_the_asset(project):
@@ -144,6 +204,10 @@ def test_the_facts_of_the_asset(project):
         found = spec(defs, "success/customer_health_scores")
         assert (found.description, found.group_name) == ("Health.", "success")
         assert list(found.owners) == ["team:success", "success@example.com"]
+        assert address(found) == ("parquet", "success.customer_health_scores")
+        assert address(spec(defs, "success/customer_health_scores_churn_risk")) == (
+            "parquet", "success.customer_health_scores_churn_risk"
+        )
         assert {name: value for name, value in found.tags.items() if not name.startswith("dagster/")} == {
             "domain": "customer",
             "gold": "true",

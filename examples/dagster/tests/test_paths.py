@@ -1,5 +1,7 @@
 """Each partition has a file of its own, inside of its asset's folder and where UPathIOManager looks for it; or is refused."""
 
+from pathlib import Path
+
 import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -98,18 +100,25 @@ def test_another_assets_file_is_not_overwritten(project, instance):
     assert project.materialize(partition_key="good", instance=instance).success
 
 
-def test_each_key_reads_and_writes_its_own_file(project):
-    keys = ["[x]*", "x1", "eu", "eu/west", "/abs/key", "100%"]
+@pytest.mark.parametrize("as_uri", [False, True])
+def test_each_key_reads_and_writes_its_own_file(project, as_uri):
+    keys = ["[x]*", "x1", "eu", "eu/west", "/abs/key", "100%", "a%20b", "a b"]
+    folder = project.data / "with space" if as_uri else project.data
     for number, key in enumerate(keys):
-        path = paths.table(str(project.data), ["people"], paths.of_partition({"": key}))
-        write(customers(1, customer_id=[f"c{number}"]), project.data.parent / path)
-    project.attributes(customer_data_asset_key="people", partition_type="static", partition_values=keys)
+        path = paths.table(str(folder), ["people"], paths.of_partition({"": key}))
+        write(customers(1, customer_id=[f"c{number}"]), Path(path))
+    project.attributes(
+        customer_data_asset_key="people",
+        partition_type="static",
+        partition_values=keys,
+        data_dir=folder.as_uri() if as_uri else str(folder),
+    )
     with project.load() as defs:
         (scores,) = [asset for asset in defs.resolve_asset_graph().assets_defs if asset.is_executable]
         for number, key in enumerate(keys):
             result = dg.materialize([scores], partition_key=key, raise_on_error=False)
             assert result.success, failure(result)
-            table = pq.read_table(str(project.data / f"customer_health_scores/{key.replace('/abs', '%2Fabs')}.parquet"))
+            table = pq.read_table(str(folder / f"customer_health_scores/{key.replace('/abs', '%2Fabs')}.parquet"))
             assert table["customer_id"].to_pylist() == [f"c{number}"], key
 
 

@@ -83,3 +83,13 @@ def test_a_part_of_a_range(project):
     assert result.success, failure(result)
     assert sorted(path.name for path in (project.data / RISK).iterdir()) == ["2025-01-01.parquet", "2025-01-02.parquet"]
     assert not list((project.data / SCORES).glob("**/*.parquet"))
+
+
+def test_checks_alone_beside_a_folder_whose_uri_has_escapes(project, instance):
+    project.data = project.root / "my tables"
+    write(customers(), project.data / "customers.parquet")
+    checks = dg.AssetSelection.checks_for_assets(SCORES)
+    result = job(project, checks, instance, data_dir=project.data.as_uri())
+    assert result.success, failure(result)
+    assert len(result.get_asset_check_evaluations()) == len(CHECKS)
+    assert not (project.root / "my%20tables").exists() and not files(project)

@@ -269,3 +269,15 @@ def test_what_is_no_time(project, attributes, message):
     with pytest.raises(Exception) as caught, project.load():
         pass
     assert message in str(caught.value.__cause__ or caught.value)
+
+
+def test_a_folder_whose_uri_has_escapes(project, instance):
+    """`data_dir: file:///lake/my%20tables` is the folder `my tables`, for links to several partitions as for one file."""
+    project.data = project.root / "my tables"
+    fill(project, DAILY)
+    weekly = {**BY_DAY, "partition_type": "weekly", "partition_start": "2025-01-05", "data_dir": project.data.as_uri()}
+    assert run(project, DAILY, "2025-01-05", instance, **weekly).success
+    found = run(project, DAILY, "2025-01-05", instance, **{**BY_DAY, "data_dir": project.data.as_uri()})
+    assert metadata(found)["customer/rows_read"] == 2
+    assert pq.read_table(str(project.data / "customer_health_scores/2025-01-05.parquet")).num_rows == 2
+    assert not (project.root / "my%20tables").exists()

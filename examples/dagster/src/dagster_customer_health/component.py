@@ -108,7 +108,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
     group_name: fields.Text | None = Field(default=None, description="Group that the asset is shown in.")
     owners: fields.Texts | None = Field(default=None, description="Owners: e-mail addresses or `team:NAME`.")
     asset_tags: fields.Tags | None = Field(default=None, description="Tags of the asset.")
-    kinds: fields.Texts | None = Field(default=None, description="Kinds of the asset; parquet if left out.")
+    kinds: fields.Texts | None = Field(default=None, description="Kinds of the asset; parquet if left out, and none where an IO manager stores it.")
     deps: fields.Keys | None = Field(default=None, description="Further upstream assets.")
     column_lineage: dict[str, list[str]] | None = Field(
         default=None, description="Lineage of columns in place of what the service finds: column, columns of the first upstream asset."
@@ -340,10 +340,9 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             group_name=self.group_name,
             owners=self.owners,
             tags=self.asset_tags or {},
-            kinds=set(self.kinds or ["parquet"]),
+            kinds=set(self.kinds or ([] if self.streams_back else [report.STORAGE])),
             code_version=code_version,
             freshness_policy=self._freshness(),
-            metadata=metadata,
         )
         loads = {"allow_missing_partitions": True} if self.allow_missing_partitions else None
         frames_in = {table.name: dg.AssetIn(key=table.key, metadata=loads) for table in self.connected if table.frame}
@@ -361,7 +360,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         runs |= dict(name=fields.op_name(self.key), check_specs=check_specs if self.asset_checks else [])
         if self.streams_back:
             # The table is a value, which needs an output that may have one.
-            spec = dg.AssetSpec(self.key, description=self.description, **common)
+            spec = dg.AssetSpec(self.key, description=self.description, metadata=metadata, **common)
             out = dg.AssetOut.from_spec(spec, io_manager_key=self.io_manager_key, dagster_type=dg.Any)
 
             @dg.multi_asset(outs={"scores": out}, deps=further, **runs)
@@ -375,9 +374,12 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         if self.calculate_trend and not self.history and not self.fan_out_keys:
             if before := partitions.previous_of(self.partitions_def):
                 deps.append(dg.AssetDep(self.key, partition_mapping=before))
-        specs = [dg.AssetSpec(self.key, deps=deps, description=self.description, **common)]
-        for name, key in self.fan_out_keys.items():
-            specs.append(dg.AssetSpec(key, deps=[self.key], description=_DESCRIPTIONS[name], **common))
+
+        def spec(key: dg.AssetKey, deps: list[Any], description: str | None) -> dg.AssetSpec:
+            return dg.AssetSpec(key, deps=deps, description=description, metadata=metadata | report.table_address(key), **common)
+
+        specs = [spec(self.key, deps, self.description)]
+        specs += [spec(key, [self.key], _DESCRIPTIONS[name]) for name, key in self.fan_out_keys.items()]
         if self.io_manager_key:
             specs = [spec.with_io_manager_key(self.io_manager_key) for spec in specs]
 
@@ -638,7 +640,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         if lineage:
             metadata["dagster/column_lineage"] = lineage
         if self.include_preview_metadata:
-            metadata["preview"] = report.preview(told.preview_json)
+            metadata["preview"] = report.preview(told.preview_json, scores.columns)
         arguments: dict[str, Any] = {}
         if self.streams_back:
             metadata["dagster/partition_row_count" if part else "dagster/row_count"] = told.customers
@@ -688,7 +690,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             path = table.nowhere if table.frame else None
             if self.data_dir and table.key and not table.path:
                 folder = paths.folder(self.data_dir, table.key.path)
-                is_folder = Path(component.base_dir, folder.removeprefix("file://")).is_dir()
+                is_folder = not access.is_store(folder) and access.local(folder, component.base_dir).is_dir()
                 path = folder if is_folder else paths.table(self.data_dir, table.key.path)
             overrides.append(_override(table, path, None))
         return overrides

@@ -22,7 +22,7 @@ class UnsafeKey(ValueError):
 def table(base: str, key: Sequence[str], partition: str | None = None) -> str:
     """Path of an asset's table, or of one partition of it."""
     path = _asset(base, key)
-    return f"{path}/{partition}{EXTENSION}" if partition else f"{path}{EXTENSION}"
+    return f"{path}/{_written(base, partition)}{EXTENSION}" if partition else f"{path}{EXTENSION}"
 
 
 def folder(base: str, key: Sequence[str]) -> str:
@@ -35,7 +35,7 @@ def partition_of(path: str, partition: str | None) -> str:
     if not partition:
         return path
     stem = path.removesuffix(EXTENSION)
-    return f"{stem}/{partition}{EXTENSION}"
+    return f"{stem}/{_written(path, partition)}{EXTENSION}"
 
 
 def of_partition(keys: Mapping[str, str], slashed: Collection[str] = ()) -> str:
@@ -74,6 +74,11 @@ def _asset(base: str, key: Sequence[str]) -> str:
     if wrong := _leading_elsewhere(path):
         raise UnsafeKey(f"asset `{path}`: {wrong}")
     return "/".join([base.rstrip("/"), path])
+
+
+def _written(base: str, partition: str) -> str:
+    """A partition's path as it stands in a file URI, where a percent sign begins an escape, or in a plain path."""
+    return partition.replace("%", "%25") if base.startswith("file://") else partition
 
 
 def _leading_elsewhere(path: str) -> str | None:

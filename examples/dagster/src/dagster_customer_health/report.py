@@ -8,6 +8,9 @@ import dagster as dg
 
 from ._proto import component_pb2, report_pb2
 
+STORAGE = "parquet"
+"""What published tables are stored as."""
+
 CHECKS = {
     "customer_id_unique_not_null": dg.AssetCheckSeverity.ERROR,
     "scores_in_range": dg.AssetCheckSeverity.ERROR,
@@ -88,14 +91,20 @@ def run_metadata(report: report_pb2.RunReport) -> dict[str, Any]:
     return metadata
 
 
-def preview(preview_json: str) -> dg.MarkdownMetadataValue:
-    """The first rows as a table."""
+def preview(preview_json: str, columns: Sequence[report_pb2.ColumnReport]) -> dg.TableMetadataValue:
+    """The first rows as a table of all the columns, those that a row lacks since they are null included."""
     rows = json.loads(preview_json or "[]")
-    if not rows:
-        return dg.MetadataValue.md("(no rows)")
-    header = list(rows[0])
-    lines = [header, ["---"] * len(header), *([_cell(row.get(name)) for name in header] for row in rows)]
-    return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    types = {column.name: column.data_type for column in columns}
+    names = list(dict.fromkeys([*types, *(name for row in rows for name in row)]))
+    return dg.MetadataValue.table(
+        [dg.TableRecord({name: _cell(row.get(name)) for name in names}) for row in rows],
+        schema=dg.TableSchema([dg.TableColumn(name, types.get(name, "string")) for name in names]),
+    )
+
+
+def table_address(key: dg.AssetKey) -> dict[str, str]:
+    """By which name, and in which storage, Dagster knows a table that the service publishes."""
+    return {"dagster/table_name": ".".join(key.path), "dagster/storage_kind": STORAGE}
 
 
 def checks(found: Sequence[report_pb2.Check], key: dg.AssetKey) -> list[dg.AssetCheckResult]:
@@ -148,11 +157,10 @@ def _inputs(tables: Sequence[report_pb2.InputReport]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
+def _cell(value: Any) -> str | int | float | bool | None:
     if isinstance(value, float):
-        return f"{value:.2f}"
-    text = json.dumps(value) if isinstance(value, dict | list) else str(value)
-    text = text.replace("|", "\\|").replace("\n", " ")
+        return round(value, 2)
+    if value is None or isinstance(value, bool | int):
+        return value
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
     return text if len(text) <= 120 else f"{text[:117]}..."

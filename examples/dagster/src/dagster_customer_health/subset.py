@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from . import source
+from . import access, source
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Selection:
 
     def staged(self, context: dg.AssetExecutionContext, output: str, base_dir: str, opened: ExitStack) -> str:
         """Where scores go that nobody asked for, though the tables or checks that were asked for are made of them."""
-        if "://" in output.removeprefix("file://"):
+        if access.is_store(output):
             raise dg.Failure(
                 description=f"the tables and checks beside the scores are made of scores, and those cannot be set aside at {output}\n"
                 "  hint: select the scores as well",
                 allow_retries=False,
             )
-        folder = Path(base_dir, output.removeprefix("file://")).resolve().parent
+        folder = access.local(output, base_dir).resolve().parent
         folder.mkdir(parents=True, exist_ok=True)
         aside = tempfile.mkdtemp(prefix=".aside-", dir=folder)
         opened.callback(shutil.rmtree, aside, ignore_errors=True)

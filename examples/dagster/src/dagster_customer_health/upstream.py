@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from . import frames, partitions, paths
+from . import access, frames, partitions, paths
 
 if TYPE_CHECKING:
     import pyarrow
@@ -125,10 +125,9 @@ class Upstream:
 
     def _here(self, path: str) -> Path | None:
         """Where a path is on this machine; none where it is elsewhere, as far as can be told."""
-        if "://" in path and not path.startswith("file://"):
+        if access.is_store(path):
             return None
-        root = Path(self.base_dir, self.base.removeprefix("file://"))
-        return Path(self.base_dir, path.removeprefix("file://")) if root.is_dir() else None
+        return access.local(path, self.base_dir) if access.local(self.base, self.base_dir).is_dir() else None
 
     def _exactly(self, path: str) -> str:
         if not paths.is_wild(path):
@@ -150,7 +149,7 @@ class Upstream:
         return str(view)
 
     def _links(self, files: Mapping[str, Path], opened: ExitStack) -> Path:
-        root = Path(self.base_dir, self.base.removeprefix("file://"))
+        root = access.local(self.base, self.base_dir)
         view = Path(tempfile.mkdtemp(prefix=".partitions-", dir=root.resolve()))
         opened.callback(shutil.rmtree, view, ignore_errors=True)
         view.chmod(0o755)  # the service may be another user
