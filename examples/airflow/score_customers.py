@@ -1,10 +1,15 @@
-"""An Airflow DAG that scores all customers every night, through the customer-health service.
+"""An Airflow DAG that scores all customers every night, through the customer-health service. From the top of the repository:
 
-The service runs beside it (`customer-health serve --allow /data/crm`), and CUSTOMER_HEALTH_TARGET names it. The client is
-generated once, into a folder of the PYTHONPATH:
+    customer-health serve &
+    cd examples/airflow
+    pip install apache-airflow grpcio grpcio-tools
+    python -m grpc_tools.protoc -I ../../proto --python_out=. --grpc_python_out=. ../../proto/customer_health/v1/*.proto
+    export AIRFLOW__CORE__DAGS_FOLDER=$PWD CUSTOMER_HEALTH_COMPONENT=$(realpath ../../component.yaml)
+    airflow db migrate
+    airflow dags test customer_health
 
-    pip install grpcio grpcio-tools
-    python -m grpc_tools.protoc -I proto --python_out=dags --grpc_python_out=dags proto/customer_health/v1/*.proto
+The fourth line makes the client, the package `customer_health`, in the folder of the DAGs: no script there may have that name.
+CUSTOMER_HEALTH_TARGET names a service that runs elsewhere (`customer-health serve --allow /data/crm`).
 """
 
 import os

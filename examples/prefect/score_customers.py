@@ -1,9 +1,12 @@
-"""A Prefect flow that scores all customers through the customer-health service.
+"""A Prefect flow that scores all customers through the customer-health service. From the top of the repository:
 
-    pip install prefect grpcio grpcio-tools
-    python -m grpc_tools.protoc -I proto --python_out=. --grpc_python_out=. proto/customer_health/v1/*.proto
     customer-health serve &
-    python customer_health.py component.yaml
+    cd examples/prefect
+    pip install prefect grpcio grpcio-tools
+    python -m grpc_tools.protoc -I ../../proto --python_out=. --grpc_python_out=. ../../proto/customer_health/v1/*.proto
+    python score_customers.py ../../component.yaml
+
+The fourth line makes the client, the package `customer_health`: no script beside it may have that name.
 """
 
 import os
