@@ -9,7 +9,7 @@ use customer_health::component::{Component, InputOverride, Recipe};
 use customer_health::engine::{Engine, EngineConfig, RunRequest, no_observer};
 use customer_health::proto::MaterializeRequest;
 use customer_health::scorecard::InputName;
-use customer_health::service;
+use customer_health::wire;
 use prost::Message;
 use tokio::runtime::{Builder, Runtime};
 
@@ -114,7 +114,7 @@ pub fn parquet_footer(bytes: &[u8]) {
 /// Bytes as a request on the wire.
 pub fn proto_request(bytes: &[u8]) {
     let Ok(request) = MaterializeRequest::decode(bytes) else { return };
-    if let Ok((recipe, _)) = service::read_request(request) {
+    if let Ok((recipe, _)) = wire::read_request(request) {
         check(&recipe);
     }
 }

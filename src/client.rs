@@ -20,19 +20,19 @@ use connect::Bearer;
 
 use crate::component::{FanOut, Problem, Recipe};
 use crate::error::ErrorKind;
-use crate::proto::component_source::Source;
-use crate::proto::customer_health_service_client::CustomerHealthServiceClient;
-use crate::proto::materialize_response::Event;
-use crate::proto::materialize_stream_request::Part;
-use crate::proto::materialize_stream_response::Event as StreamEvent;
-use crate::proto::{
+use crate::scorecard::InputName;
+use crate::wire::proto::component_source::Source;
+use crate::wire::proto::customer_health_service_client::CustomerHealthServiceClient;
+use crate::wire::proto::materialize_response::Event;
+use crate::wire::proto::materialize_stream_request::Part;
+use crate::wire::proto::materialize_stream_response::Event as StreamEvent;
+use crate::wire::proto::{
     ComponentSource, DescribeComponentRequest, DescribeComponentResponse, ExplainCustomerRequest,
     ExplainCustomerResponse, Input, InputChunk, InputOverride, ListScorecardsRequest, LogLine, MaterializeRequest,
     MaterializeResult, MaterializeStreamRequest, MaterializeSyncRequest, MaterializeSyncResponse, OutputOverride,
     Progress, REASON, ScorecardListing, StreamStart, Table, ValidateComponentRequest, ValidateComponentResponse,
     Warning,
 };
-use crate::scorecard::InputName;
 
 /// Bytes of a piece of an input: well below the 4 MiB that gRPC takes by default.
 const CHUNK: usize = 1 << 20;

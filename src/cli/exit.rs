@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::io;
 
+use crate::app::CredentialError;
 use crate::client::ClientError;
 use crate::component::{ComponentError, Problem};
 use crate::engine::EngineError;
 use crate::error::ErrorKind;
-use crate::service::{CredentialError, ServeError, TelemetryError};
+use crate::grpc::{ServeError, TelemetryError};
 
 /// A fault of this program. A retry does not help; please report it.
 pub const INTERNAL: u8 = 1;

@@ -15,8 +15,8 @@ use super::{block_on, print, rounded};
 use crate::client;
 use crate::component::Recipe;
 use crate::engine::RunRequest;
-use crate::proto::{ComponentExplanation, ExplainCustomerRequest, ExplainCustomerResponse};
-use crate::service;
+use crate::wire;
+use crate::wire::proto::{ComponentExplanation, ExplainCustomerRequest, ExplainCustomerResponse};
 
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
@@ -89,7 +89,7 @@ async fn explained(args: &ExplainArgs, recipe: &Recipe, customer: &str) -> Resul
     let Some(mut client) = args.remote.client().await? else {
         let (engine, component) = args.limits.opened(recipe).await?;
         let request = RunRequest { as_of: args.as_of, ..RunRequest::new() };
-        return Ok(service::explanation(engine.explain(&component, &request, customer).await?));
+        return Ok(wire::explanation(engine.explain(&component, &request, customer).await?));
     };
     let asked = remote::asked(recipe)?;
     let (component, inputs, history) = asked.clone();
@@ -170,7 +170,7 @@ fn component_text(component: &ComponentExplanation, contribution: i64) -> String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{CapDescription, IndicatorExplanation, Input};
+    use crate::wire::proto::{CapDescription, IndicatorExplanation, Input};
 
     fn indicator(name: &str, value: Option<&str>, score: Option<f64>) -> IndicatorExplanation {
         let present = score.is_some();

@@ -12,7 +12,7 @@ use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use super::exit::Failure;
 use super::json_lines::JsonLines;
-use crate::service::Telemetry;
+use crate::grpc::Telemetry;
 
 /// The environment's names for a collector's address, as OpenTelemetry has them; the first one counts.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];

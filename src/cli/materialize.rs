@@ -16,10 +16,11 @@ use super::pipes::Pipes;
 use super::progress::Progress;
 use super::remote::{self, RemoteArgs};
 use super::{asked_to_stop, block_on, print, summary};
+use crate::app::Tokens;
 use crate::client::{self, Client, ClientOptions, Notice};
 use crate::error::ErrorKind;
-use crate::proto::{CheckSeverity, MaterializeRequest, MaterializeResult, Stage};
-use crate::service::{self, ServerConfig, Tokens};
+use crate::grpc::{self, ServerConfig};
+use crate::wire::proto::{CheckSeverity, MaterializeRequest, MaterializeResult, Stage};
 
 /// Arguments of `materialize`.
 #[derive(Debug, clap::Args)]
@@ -195,7 +196,7 @@ async fn call(
         ServerConfig { engine, grace: Duration::ZERO, tokens: Some(Tokens::one(&token)), ..ServerConfig::default() };
     let options = ClientOptions { token: Some(token), ..ClientOptions::default() };
     let (stop, stopped) = oneshot::channel::<()>();
-    let mut serving = std::pin::pin!(service::run(listener, async { drop(stopped.await) }, config));
+    let mut serving = std::pin::pin!(grpc::run(listener, async { drop(stopped.await) }, config));
     let outcome = tokio::select! {
         served = &mut serving => {
             served?;

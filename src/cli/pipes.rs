@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use super::exit::Failure;
 use super::{pipes_report, print};
 use crate::client::Notice;
-use crate::proto::{MaterializeRequest, MaterializeResult};
+use crate::wire::proto::{MaterializeRequest, MaterializeResult};
 
 /// Where Dagster says what the run is about.
 const CONTEXT: &str = "DAGSTER_PIPES_CONTEXT";

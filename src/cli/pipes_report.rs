@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::pipes::Context;
-use crate::proto::{Check, CheckSeverity, MaterializeResult, OutputReport, RunReport, Table};
+use crate::wire::proto::{Check, CheckSeverity, MaterializeResult, OutputReport, RunReport, Table};
 
 /// Parameters of a materialization message for each table that Dagster asked for.
 pub fn materializations(result: &MaterializeResult, context: &Context) -> Vec<Value> {

@@ -7,7 +7,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use super::print;
 use crate::client::Notice;
-use crate::proto::Stage;
+use crate::wire::proto::Stage;
 
 /// Shortest time between two plain lines about rows.
 const LINE_EVERY: Duration = Duration::from_secs(5);

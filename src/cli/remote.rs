@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::args;
 use super::exit::Failure;
+use crate::app::{Credential, CredentialError, Tokens};
 use crate::client::{self, Client, ClientError, ClientOptions};
 use crate::component::{ComponentError, Problem, Recipe};
-use crate::proto::{ComponentSource, InputOverride, ValidateComponentRequest};
-use crate::service::{Credential, CredentialError, Tokens};
+use crate::wire::proto::{ComponentSource, InputOverride, ValidateComponentRequest};
 
 /// Which server, and what it wants to see.
 #[derive(Debug, clap::Args)]

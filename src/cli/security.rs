@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::args;
 use super::exit::Failure;
-use crate::service::{Connections, Tls, Tokens};
+use crate::app::{Connections, Tls, Tokens};
 
 /// Who may call.
 #[derive(Debug, clap::Args)]

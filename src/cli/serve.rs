@@ -14,9 +14,10 @@ use super::exit::{self, Failure};
 use super::logging::LogArgs;
 use super::security::{ConnectionArgs, SecurityArgs};
 use super::{asked_to_stop, block_on, print};
+use crate::app::{self, Limits, Metrics};
 use crate::engine::{EngineConfig, Roots};
+use crate::grpc::{self, ServerConfig};
 use crate::panics;
-use crate::service::{self, Limits, Metrics, ServerConfig};
 
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
@@ -145,7 +146,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     print::stdout(&format!("listening on {}://{address}\n", security.scheme()))?;
     if let Some((listener, address)) = measured {
         print::stdout(&format!("metrics on http://{address}/metrics\n"))?;
-        let serving = service::serve_metrics(listener, metrics.clone());
+        let serving = app::serve_metrics(listener, metrics.clone());
         tokio::spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!("metrics are no longer served: {error}");
@@ -161,11 +162,11 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         tls: security.tls,
         tokens: security.tokens,
         metrics,
-        max_upload: args.max_upload.map_or(service::MAX_UPLOAD, |bytes| bytes as u64),
+        max_upload: args.max_upload.map_or(grpc::MAX_UPLOAD, |bytes| bytes as u64),
         grace: Duration::from_secs(args.grace),
     };
     let (stop, stopped) = oneshot::channel::<()>();
-    let mut serving = std::pin::pin!(service::run(listener, async { drop(stopped.await) }, config));
+    let mut serving = std::pin::pin!(grpc::run(listener, async { drop(stopped.await) }, config));
     tokio::select! {
         outcome = &mut serving => return Ok(outcome?),
         signal = asked_to_stop() => signal?,

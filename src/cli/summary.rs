@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use indicatif::{BinaryBytes, HumanCount};
 
 use super::print::{Side, Table, counted, list, percent};
-use crate::proto::{
+use crate::wire::proto::{
     Check, CheckSeverity, FieldOrigin, FieldReport, Input, InputReport, MaterializeResult, RunReport, Stage,
 };
 
@@ -209,7 +209,7 @@ mod tests {
     use prost_types::{Duration, Timestamp};
 
     use super::*;
-    use crate::proto::{
+    use crate::wire::proto::{
         CategoryReport, ColumnReport, ComponentReport, DroppedRows, OutputReport, ScoreSummary, StageReport,
     };
 

@@ -12,8 +12,8 @@ use super::remote::{self, RemoteArgs};
 use super::summary::input_name;
 use super::{block_on, print};
 use crate::component::Recipe;
-use crate::proto::{DescribeComponentRequest, DescribeComponentResponse, FieldOrigin};
-use crate::service;
+use crate::wire;
+use crate::wire::proto::{DescribeComponentRequest, DescribeComponentResponse, FieldOrigin};
 
 /// Arguments of `validate`.
 #[derive(Debug, clap::Args)]
@@ -69,7 +69,7 @@ async fn described(args: &ValidateArgs, recipe: &Recipe) -> Result<DescribeCompo
     let Some(mut client) = args.remote.client().await? else {
         let (engine, component) = args.limits.opened(recipe).await?;
         let description = engine.describe(&component).await?;
-        return Ok(service::description(&component, description));
+        return Ok(wire::description(&component, description));
     };
     let asked = remote::asked(recipe)?;
     let (component, inputs, history) = asked.clone();
@@ -108,7 +108,7 @@ fn text(file: &str, description: &DescribeComponentResponse) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{Asset, ColumnReport, FieldDescription, Input, InputDescription};
+    use crate::wire::proto::{Asset, ColumnReport, FieldDescription, Input, InputDescription};
 
     #[test]
     fn the_summary_shows_where_each_field_comes_from() {

@@ -4,7 +4,7 @@ use tonic::Status;
 use tonic_types::StatusExt;
 
 use crate::component::Problem;
-use crate::proto::{ComponentProblem, PROBLEMS};
+use crate::wire::proto::{ComponentProblem, PROBLEMS};
 
 /// What comes between a problem's message and the way out.
 const HINT: &str = "\n  hint: ";

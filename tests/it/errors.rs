@@ -6,7 +6,7 @@ use std::process::Command;
 use customer_health::cli::exit;
 use customer_health::error::ErrorKind;
 use customer_health::proto::{MaterializeRequest, REASON};
-use customer_health::service::{self, DOMAIN};
+use customer_health::wire::{self, DOMAIN};
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -91,7 +91,7 @@ fn table() -> String {
     let mut text = String::from("| reason | gRPC code | exit code | retry? | what to do |\n|---|---|---|---|---|\n");
     for kind in ErrorKind::ALL {
         let retry = kind.retry_after().map_or("no".to_owned(), |delay| format!("after {} s", delay.as_secs()));
-        let code = wire_name(service::code(kind));
+        let code = wire_name(wire::code(kind));
         text += &format!("| `{}` | `{code}` | {} | {retry} | {} |\n", kind.reason(), exit::code(kind), kind.advice());
     }
     text

@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use customer_health::app::{Limits, Metrics, serve_metrics};
 use customer_health::client::{Client, chunks};
 use customer_health::engine::EngineConfig;
 use customer_health::error::ErrorKind;
+use customer_health::grpc::ServerConfig;
 use customer_health::proto::customer_health_service_client::CustomerHealthServiceClient;
 use customer_health::proto::{
     Input, MaterializeRequest, MaterializeSyncRequest, StreamStart, StreamedFormat, StreamedInput,
 };
-use customer_health::service::{Limits, Metrics, ServerConfig, serve_metrics};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::trace::v1::Span;

@@ -1,4 +1,4 @@
-//! The committed code under `src/proto/` is what the files under `proto/` say.
+//! The committed code under `src/wire/proto/` is what the files under `proto/` say.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn generated_code_is_current() {
     for (name, fresh) in
         [("customer_health_v1.rs", code(descriptors.clone())), ("customer_health_v1.bin", encode(&descriptors))]
     {
-        let path = root.join("src/proto").join(name);
+        let path = root.join("src/wire/proto").join(name);
         if update {
             fs::write(&path, &fresh).unwrap();
         }

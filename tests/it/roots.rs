@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use customer_health::engine::{EngineConfig, Roots};
+use customer_health::grpc::ServerConfig;
 use customer_health::proto::{MaterializeSyncRequest, REASON, ValidateComponentRequest};
-use customer_health::service::ServerConfig;
 use tonic::Code;
 
 use crate::support::{Folder, Running, asking, batch, ints, one_indicator, source, texts};

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use customer_health::app::Limits;
+use customer_health::grpc::ServerConfig;
 use customer_health::proto::materialize_response::Event;
 use customer_health::proto::{MaterializeRequest, MaterializeResponse, MaterializeSyncRequest, REASON};
-use customer_health::service::{Limits, ServerConfig};
 use tokio_stream::StreamExt;
 use tonic::{Code, Request, Status, Streaming};
 use tonic_types::StatusExt;

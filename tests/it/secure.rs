@@ -5,11 +5,12 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use customer_health::app::Connections;
 use customer_health::client::{Client, ClientOptions};
 use customer_health::error::ErrorKind;
+use customer_health::grpc::ServerConfig;
 use customer_health::proto::customer_health_service_client::CustomerHealthServiceClient;
 use customer_health::proto::{Input, ListScorecardsRequest, REASON, StreamStart, StreamedInput};
-use customer_health::service::{Connections, ServerConfig};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};

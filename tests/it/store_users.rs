@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use customer_health::engine::{EngineConfig, Roots};
-use customer_health::service::ServerConfig;
+use customer_health::grpc::ServerConfig;
 use tokio::sync::Notify;
 use tonic::Code;
 

@@ -12,12 +12,12 @@ use arrow::ipc::writer::StreamWriter;
 use customer_health::client::{Client, ClientError, Notice, chunks};
 use customer_health::engine::EngineConfig;
 use customer_health::error::ErrorKind;
+use customer_health::grpc::ServerConfig;
 use customer_health::proto::materialize_stream_request::Part;
 use customer_health::proto::{
     Delivery, Input, InputChunk, InputOverride, MaterializeRequest, MaterializeResult, MaterializeStreamRequest,
     StreamStart, StreamedFormat, StreamedInput,
 };
-use customer_health::service::ServerConfig;
 use futures::stream;
 use tempfile::TempDir;
 use tokio_stream::StreamExt;

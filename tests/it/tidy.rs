@@ -42,7 +42,7 @@ const BANS: &[Ban] = &[
     },
     Ban {
         text: "object_store",
-        under: &["src/service/", "src/cli/", "src/client.rs"],
+        under: &["src/app/", "src/wire/", "src/grpc/", "src/cli/", "src/client.rs"],
         except: &[],
         why: "stores stay in the engine",
     },
@@ -64,7 +64,7 @@ const BANS: &[Ban] = &[
     Ban {
         text: "tonic",
         under: &["src/"],
-        except: &["src/service/", "src/client", "src/proto/"],
+        except: &["src/app/", "src/wire/", "src/grpc/", "src/client"],
         why: "gRPC stays in its shell",
     },
     Ban {
@@ -87,19 +87,19 @@ const BANS: &[Ban] = &[
     },
     Ban {
         text: "File::create",
-        under: &["src/engine/", "src/service/"],
+        under: &["src/engine/", "src/app/", "src/grpc/"],
         except: &["src/engine/publish.rs"],
         why: "one place creates outputs",
     },
     Ban {
         text: "File::options",
-        under: &["src/engine/", "src/service/"],
+        under: &["src/engine/", "src/app/", "src/grpc/"],
         except: &["src/engine/publish.rs", "src/engine/scratch.rs"],
         why: "one place creates outputs",
     },
     Ban {
         text: "OpenOptions",
-        under: &["src/engine/", "src/service/"],
+        under: &["src/engine/", "src/app/", "src/grpc/"],
         except: &["src/engine/publish.rs"],
         why: "one place creates outputs",
     },
@@ -119,12 +119,14 @@ const BANS: &[Ban] = &[
 
 /// Which rooms a room must not know, as `crate::` paths.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("src/scorecard/", &["component", "plan", "engine", "proto", "service", "client", "cli"]),
-    ("src/component/", &["plan", "engine", "proto", "service", "client", "cli"]),
-    ("src/plan/", &["engine", "proto", "service", "client", "cli"]),
-    ("src/engine/", &["proto", "service", "client", "cli"]),
-    ("src/service/", &["client", "cli"]),
-    ("src/client", &["engine", "plan", "service", "cli"]),
+    ("src/scorecard/", &["component", "plan", "engine", "wire", "app", "grpc", "client", "cli"]),
+    ("src/component/", &["plan", "engine", "wire", "app", "grpc", "client", "cli"]),
+    ("src/plan/", &["engine", "wire", "app", "grpc", "client", "cli"]),
+    ("src/engine/", &["wire", "app", "grpc", "client", "cli"]),
+    ("src/app/", &["grpc", "client", "cli"]),
+    ("src/wire/", &["grpc", "client", "cli"]),
+    ("src/grpc/", &["client", "cli"]),
+    ("src/client", &["engine", "plan", "app", "grpc", "cli"]),
     ("src/cli/", &["plan"]),
 ];
 
@@ -150,7 +152,7 @@ fn files() -> Vec<(String, String)> {
         let name = path.strip_prefix(root()).unwrap().display().to_string();
         (name, fs::read_to_string(path).unwrap())
     });
-    named.filter(|(name, _)| !name.starts_with("src/proto/") || name == "src/proto/mod.rs").collect()
+    named.filter(|(name, _)| name != "src/wire/proto/customer_health_v1.rs").collect()
 }
 
 /// Lines of code with their numbers: no comments, and nothing from the module of unit tests on.

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::ipc::writer::StreamWriter;
+use customer_health::app::Limits;
 use customer_health::client::ClientError;
 use customer_health::engine::EngineConfig;
+use customer_health::grpc::ServerConfig;
 use customer_health::proto::{Input, MaterializeRequest, MaterializeSyncResponse, StreamStart, StreamedInput};
-use customer_health::service::{Limits, ServerConfig};
 use tempfile::TempDir;
 
 use crate::support::{Folder, Running, asking, batch, ints, source, texts};

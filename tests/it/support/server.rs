@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use customer_health::client::Client;
+use customer_health::grpc::{self, ServeError, ServerConfig};
 use customer_health::proto::component_source::Source;
 use customer_health::proto::customer_health_service_client::CustomerHealthServiceClient;
 use customer_health::proto::{ComponentSource, MaterializeSyncRequest};
-use customer_health::service::{self, ServeError, ServerConfig};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -30,7 +30,7 @@ impl Running {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async { drop(stopped.await) };
-        let server = tokio::spawn(service::run(listener, shutdown, config));
+        let server = tokio::spawn(grpc::run(listener, shutdown, config));
         Self { address, stop, server }
     }
 

@@ -1,12 +1,12 @@
 //! From domain to wire: answers about a component, a scorecard or a customer; pure.
 
-use super::convert::{asset, column, input, origin, output, timestamp};
 use crate::component::spec::ScorecardSpec;
 use crate::component::{Component, Problem};
 use crate::engine::{self, Description, Explanation};
 use crate::plan::Cutoffs;
-use crate::proto;
 use crate::scorecard::{Cap, Flag, Indicator, ScoreComponent, Scorecard, Threshold, presets};
+use crate::wire::proto;
+use crate::wire::values::{asset, column, input, origin, output, timestamp};
 
 /// The answer about a component that has problems.
 pub fn invalid(problems: &[Problem]) -> proto::ValidateComponentResponse {

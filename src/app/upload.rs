@@ -14,13 +14,13 @@ use tokio::time::timeout;
 use tokio_stream::{Stream, StreamExt};
 use tonic::Status;
 
-use super::convert_request::input_name;
 use crate::component::{Format, InputOverride};
 use crate::engine::{Engine, EngineError, TakeRoom, scratch_file};
 use crate::error::ErrorKind;
-use crate::proto::materialize_stream_request::Part;
-use crate::proto::{InputChunk, MaterializeStreamRequest, StreamStart, StreamedFormat};
 use crate::scorecard::InputName;
+use crate::wire::proto::materialize_stream_request::Part;
+use crate::wire::proto::{InputChunk, MaterializeStreamRequest, StreamStart, StreamedFormat};
+use crate::wire::request::input_name;
 
 /// How long a caller may be silent in mid-upload.
 const SILENCE: Duration = Duration::from_secs(60);

@@ -6,10 +6,13 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use super::metrics::Metrics;
+use crate::app::metrics::Metrics;
 use crate::component::Component;
 use crate::engine::{EngineError, Event, RunReport, RunRequest, Stage};
 use crate::error::ErrorKind;
+
+/// Target of the lines of a run: the operators' filters know it, wherever the code stands.
+const LINES: &str = "customer_health::service::observed";
 
 /// A run that is watched; one that is dropped before its end was given up.
 #[derive(Debug)]
@@ -50,7 +53,7 @@ impl Observed {
             "otel.status_code" = tracing::field::Empty,
             "error.type" = tracing::field::Empty,
         );
-        span.in_scope(|| tracing::info!("run admitted"));
+        span.in_scope(|| tracing::info!(target: LINES, "run admitted"));
         Self { watch: Arc::new(Watch { span, metrics, state: Mutex::default() }), stop }
     }
 
@@ -67,7 +70,7 @@ impl Observed {
     /// Notes that the run has its turn.
     pub fn begin(&self) {
         self.watch.state().began = Some(Instant::now());
-        tracing::info!("run started");
+        tracing::info!(target: LINES, "run started");
     }
 
     /// Notes how the run ended.
@@ -75,11 +78,11 @@ impl Observed {
         match outcome {
             Ok(report) => {
                 let seconds = self.watch.end(None);
-                tracing::info!(rows = report.customers, seconds, output = report.output.path, "run done");
+                tracing::info!(target: LINES, rows = report.customers, seconds, output = report.output.path, "run done");
             }
             Err(error) => {
                 let seconds = self.watch.end(Some(error.kind()));
-                tracing::warn!(reason = error.kind().reason(), seconds, "run failed: {error}");
+                tracing::warn!(target: LINES, reason = error.kind().reason(), seconds, "run failed: {error}");
             }
         }
     }
@@ -97,8 +100,10 @@ impl Drop for Observed {
         };
         let seconds = self.watch.end(Some(kind));
         self.watch.span.in_scope(|| match kind {
-            ErrorKind::Internal => tracing::error!(reason = kind.reason(), seconds, "run failed by a panic"),
-            _ => tracing::info!(reason = kind.reason(), seconds, "run given up"),
+            ErrorKind::Internal => {
+                tracing::error!(target: LINES, reason = kind.reason(), seconds, "run failed by a panic")
+            }
+            _ => tracing::info!(target: LINES, reason = kind.reason(), seconds, "run given up"),
         });
     }
 }
@@ -115,15 +120,15 @@ impl Watch {
                 let mut state = self.state();
                 self.end_stage(&mut state);
                 state.stage = Some((*stage, Instant::now(), span));
-                self.span.in_scope(|| tracing::info!(stage = name, "stage started"));
+                self.span.in_scope(|| tracing::info!(target: LINES, stage = name, "stage started"));
             }
             Event::Rows(rows) => {
                 let mut state = self.state();
                 self.metrics.rows(rows.saturating_sub(state.rows));
                 state.rows = *rows;
             }
-            Event::Warning(text) => self.span.in_scope(|| tracing::warn!("{text}")),
-            Event::Log(text) => self.span.in_scope(|| tracing::info!("{text}")),
+            Event::Warning(text) => self.span.in_scope(|| tracing::warn!(target: LINES, "{text}")),
+            Event::Log(text) => self.span.in_scope(|| tracing::info!(target: LINES, "{text}")),
         }
     }
 

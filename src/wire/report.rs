@@ -2,10 +2,10 @@
 
 use chrono::Utc;
 
-use super::convert::{self, input, origin, output, stage, timestamp};
 use crate::component::Asset;
 use crate::engine::{self, Event, RunReport};
-use crate::proto;
+use crate::wire::proto;
+use crate::wire::values::{self as convert, input, origin, output, stage, timestamp};
 
 /// What an event is on the wire; `stage` is the stage that the run is in.
 pub fn event(event: Event, stage: engine::Stage) -> proto::MaterializeResponse {

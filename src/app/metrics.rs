@@ -16,7 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::net::TcpListener;
 
-use super::connections::Brief;
+use crate::app::connection::accept::Brief;
 use crate::engine::Stage;
 use crate::error::ErrorKind;
 
@@ -126,27 +126,27 @@ fn histogram() -> Histogram {
 
 impl Metrics {
     /// Counts a run that ended, or that was asked for and never began.
-    pub(super) fn ended(&self, failure: Option<ErrorKind>) {
+    pub(crate) fn ended(&self, failure: Option<ErrorKind>) {
         self.0.runs.get_or_create(&[("outcome", failure.map_or(OK, ErrorKind::reason))]).inc();
     }
 
     /// Notes how long a run worked.
-    pub(super) fn worked(&self, elapsed: Duration) {
+    pub(crate) fn worked(&self, elapsed: Duration) {
         self.0.run_seconds.observe(elapsed.as_secs_f64());
     }
 
     /// Notes how long a stage took.
-    pub(super) fn stage(&self, stage: Stage, elapsed: Duration) {
+    pub(crate) fn stage(&self, stage: Stage, elapsed: Duration) {
         self.0.stage_seconds.get_or_create(&[("stage", stage.as_str())]).observe(elapsed.as_secs_f64());
     }
 
     /// Counts rows that were scored.
-    pub(super) fn rows(&self, more: u64) {
+    pub(crate) fn rows(&self, more: u64) {
         self.0.rows.inc_by(more);
     }
 
     /// Says where the other numbers are. Numbers belong to one server: a second one is not looked at.
-    pub(super) fn look_at(&self, source: impl Fn() -> Reading + Send + Sync + 'static) {
+    pub(crate) fn look_at(&self, source: impl Fn() -> Reading + Send + Sync + 'static) {
         // Fails only for that second server.
         let _ = self.0.source.set(Box::new(source));
     }

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
-use super::convert_report as convert;
-use super::runs::Work;
-use super::status::{late, of_run};
+use crate::app::run::runs::Work;
 use crate::engine::{Event, Observer, Stage};
-use crate::proto::MaterializeResponse;
+use crate::wire::proto::MaterializeResponse;
+use crate::wire::report as convert;
+use crate::wire::status::{late, of_run};
 
 /// Events that wait for a slow caller; what goes beyond is left out, so that the run never waits for it.
 pub const WAITING_EVENTS: usize = 64;

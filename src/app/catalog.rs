@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::component::{Component, Recipe, nearest, variables_in};
 use crate::error::ErrorKind;
-use crate::proto::ComponentSource;
-use crate::proto::component_source::Source;
+use crate::wire::proto::ComponentSource;
+use crate::wire::proto::component_source::Source;
 
 /// Endings of component files.
 const ENDINGS: [&str; 2] = ["yaml", "yml"];

@@ -17,8 +17,8 @@ use tokio::time::sleep;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
 
-use super::timed::Timed;
-use super::tls::Tls;
+use crate::app::connection::time_limit::Timed;
+use crate::app::connection::tls::Tls;
 
 /// How long to wait after a connection could not be accepted, which mostly is for want of file descriptors.
 const AFTER_FAULT: Duration = Duration::from_millis(100);

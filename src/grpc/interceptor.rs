@@ -13,9 +13,9 @@ use tonic::server::NamedService;
 use tonic::{Code, Status};
 use tracing::{Instrument, Span};
 
-use super::status::{stranger, too_large};
-use super::telemetry::span_of;
-use super::token::Tokens;
+use crate::app::connection::tokens::Tokens;
+use crate::grpc::span_export::span_of;
+use crate::wire::status::{stranger, too_large};
 
 /// A service that only those with a token can call, where there are tokens.
 #[derive(Debug, Clone)]

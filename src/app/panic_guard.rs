@@ -5,8 +5,8 @@ use std::panic::AssertUnwindSafe;
 use futures::FutureExt;
 use tonic::Status;
 
-use super::runs::RunError;
-use super::status::of_run;
+use crate::app::run::runs::RunError;
+use crate::wire::status::of_run;
 
 /// The outcome of a call, also where it panics: a panic would end its connection, and with it the other calls on it.
 ///

@@ -6,13 +6,13 @@ use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::catalog::CatalogError;
-use super::convert_request::RequestError;
-use super::runs::RunError;
-use super::upload::UploadError;
+use crate::app::catalog::CatalogError;
+use crate::app::run::runs::RunError;
+use crate::app::upload::UploadError;
 use crate::engine::EngineError;
 use crate::error::ErrorKind;
-use crate::proto::{PROBLEMS, REASON};
+use crate::wire::proto::{PROBLEMS, REASON};
+use crate::wire::request::RequestError;
 
 /// Domain of the reasons in ErrorInfo.
 pub const DOMAIN: &str = "customer-health";

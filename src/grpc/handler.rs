@@ -9,24 +9,26 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{Instrument, Span};
 
-use super::catalog::Catalog;
-use super::caught::guarded;
-use super::delivery::{self, DeliveryError};
-use super::runs::{Job, RunError, Runs, Work};
-use super::status::{kind, late, of_catalog, of_engine, of_request, of_run, of_upload};
-use super::stream::{Reply, WAITING_EVENTS, deadline, deliver, observer, passed};
-use super::upload::{Room, Upload};
-use super::{convert_answer, convert_report, convert_request};
+use crate::app::catalog::Catalog;
+use crate::app::panic_guard::guarded;
+use crate::app::run::runs::{Job, RunError, Runs, Work};
+use crate::app::table_stream::{self, DeliveryError};
+use crate::app::upload::{Room, Upload};
 use crate::component::{Component, Recipe};
 use crate::engine::{Engine, Observer, no_observer};
 use crate::error::ErrorKind;
-use crate::proto::customer_health_service_server::CustomerHealthService;
-use crate::proto::{
+use crate::grpc::event_stream::{Reply, WAITING_EVENTS, deadline, deliver, observer, passed};
+use crate::wire::answer as convert_answer;
+use crate::wire::proto::customer_health_service_server::CustomerHealthService;
+use crate::wire::proto::{
     ComponentSource, Delivery, DescribeComponentRequest, DescribeComponentResponse, ExplainCustomerRequest,
     ExplainCustomerResponse, ListScorecardsRequest, ListScorecardsResponse, MaterializeRequest, MaterializeResponse,
     MaterializeStreamRequest, MaterializeStreamResponse, MaterializeSyncRequest, MaterializeSyncResponse, StreamStart,
     ValidateComponentRequest, ValidateComponentResponse,
 };
+use crate::wire::report as convert_report;
+use crate::wire::request as convert_request;
+use crate::wire::status::{kind, late, of_catalog, of_engine, of_request, of_run, of_upload};
 
 /// The service's calls, on one engine.
 #[derive(Debug, Clone)]
@@ -141,7 +143,7 @@ impl Handler {
                 None => (finished.report.output.path.clone(), self.engine().clone()),
             };
             let sender = sender.clone();
-            match self.at_work(async move { delivery::send(&path, &engine, &sender).await }).await {
+            match self.at_work(async move { table_stream::send(&path, &engine, &sender).await }).await {
                 Ok(()) => {}
                 Err(DeliveryError::Gone) => return Ok(None),
                 Err(DeliveryError::Engine(error)) => return Err(of_engine(&error)),

@@ -16,23 +16,23 @@ use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
-use super::admission::Limits;
-use super::catalog::Catalog;
-use super::connections::{Connections, accepted, encrypted};
-use super::guarded::Guarded;
-use super::handler::Handler;
-use super::metrics::{Metrics, Reading};
-use super::runs::Runs;
-use super::timed::Timed;
-use super::tls::Tls;
-use super::token::Tokens;
-use super::upload::Room;
-use super::watch;
-use super::workers::Workers;
+use crate::app::catalog::Catalog;
+use crate::app::connection::accept::{Connections, accepted, encrypted};
+use crate::app::connection::time_limit::Timed;
+use crate::app::connection::tls::Tls;
+use crate::app::connection::tokens::Tokens;
+use crate::app::file_watch;
+use crate::app::metrics::{Metrics, Reading};
+use crate::app::run::admission::Limits;
+use crate::app::run::runs::Runs;
+use crate::app::run::workers::Workers;
+use crate::app::upload::Room;
 use crate::engine::{Engine, EngineConfig, EngineError, uploads_ended};
 use crate::error::ErrorKind;
-use crate::proto::FILE_DESCRIPTOR_SET;
-use crate::proto::customer_health_service_server::CustomerHealthServiceServer;
+use crate::grpc::handler::Handler;
+use crate::grpc::interceptor::Guarded;
+use crate::wire::proto::FILE_DESCRIPTOR_SET;
+use crate::wire::proto::customer_health_service_server::CustomerHealthServiceServer;
 
 /// How long cancelled calls get to tell their callers.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -132,14 +132,14 @@ pub async fn run(
     let (reporter, health) = health_reporter();
     let mut watching = JoinSet::new();
     if catalog.folder().is_some() {
-        watching.spawn(watch::watch(catalog.clone(), reporter.clone()));
+        watching.spawn(file_watch::watch(catalog.clone(), reporter.clone()));
     }
     let ServerConfig { connections, tokens, .. } = config;
     if let Some(tokens) = tokens.clone() {
-        watching.spawn(watch::often(move || tokens.refresh()));
+        watching.spawn(file_watch::often(move || tokens.refresh()));
     }
     if let Some(tls) = config.tls.clone() {
-        watching.spawn(watch::often(move || tls.refresh()));
+        watching.spawn(file_watch::often(move || tls.refresh()));
     }
     let service = CustomerHealthServiceServer::new(Handler::new(runs, catalog, room))
         .max_decoding_message_size(connections.max_message_size);

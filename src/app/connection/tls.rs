@@ -16,7 +16,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{Error, RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
-use super::credential::{Credential, CredentialError};
+use crate::app::connection::credential::{Credential, CredentialError};
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -73,7 +73,7 @@ impl Tls {
     }
 
     /// A connection once its handshake is done; `None` where that fails.
-    pub(super) async fn accept<C: AsyncRead + AsyncWrite + Unpin>(&self, connection: C) -> Option<TlsStream<C>> {
+    pub(crate) async fn accept<C: AsyncRead + AsyncWrite + Unpin>(&self, connection: C) -> Option<TlsStream<C>> {
         let config = self.known.read().unwrap_or_else(PoisonError::into_inner).config.clone();
         match timeout(HANDSHAKE, TlsAcceptor::from(config).accept(connection)).await {
             Ok(Ok(encrypted)) => return Some(encrypted),
@@ -84,7 +84,7 @@ impl Tls {
     }
 
     /// Reads the files anew where they have changed, for connections to come; what was good stays where they are broken.
-    pub(super) fn refresh(&self) {
+    pub(crate) fn refresh(&self) {
         let (seen, read) = self.files.read();
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.seen == seen {

@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use crate::engine::{Engine, EngineError};
-use crate::proto::materialize_stream_response::Event;
-use crate::proto::{MaterializeStreamResponse, OutputChunk};
+use crate::wire::proto::materialize_stream_response::Event;
+use crate::wire::proto::{MaterializeStreamResponse, OutputChunk};
 
 /// Largest chunk, in bytes.
 const CHUNK: usize = 1 << 20;

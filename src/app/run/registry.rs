@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use futures::future::WeakShared;
 
-use super::listeners::Listeners;
-use super::runs::{Finished, Outcome};
+use crate::app::run::broadcast::Listeners;
+use crate::app::run::runs::{Finished, Outcome};
 
 /// Most results that are kept.
 const MOST: usize = 256;

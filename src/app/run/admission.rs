@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{Mutex as TurnMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-use super::runs::RunError;
+use crate::app::run::runs::RunError;
 
 /// How much a server does at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

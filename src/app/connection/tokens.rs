@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use blake3::Hash;
 
-use super::credential::{Credential, CredentialError};
+use crate::app::connection::credential::{Credential, CredentialError};
 
 /// Tokens shorter than this can be guessed.
 const SHORT: usize = 16;
@@ -77,7 +77,7 @@ impl Tokens {
     }
 
     /// Reads the file anew where it has changed; the last good tokens stay where it is broken.
-    pub(super) fn refresh(&self) {
+    pub(crate) fn refresh(&self) {
         let Some(file) = &self.file else { return };
         let (seen, read) = match file.text() {
             Ok(text) => (blake3::hash(text.as_bytes()), hashes(file, &text)),

@@ -9,8 +9,8 @@ use prost_types::Timestamp;
 use crate::component::{FanOut, InputOverride, Overrides, Recipe};
 use crate::engine::RunRequest;
 use crate::error::ErrorKind;
-use crate::proto;
 use crate::scorecard::InputName;
+use crate::wire::proto;
 
 /// Longest run id, in bytes: it goes into file metadata and log lines.
 const MAX_RUN_ID: usize = 200;

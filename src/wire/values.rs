@@ -8,8 +8,8 @@ use url::Url;
 
 use crate::component::{Asset, FanOut};
 use crate::engine::{self, FieldOrigin};
-use crate::proto;
 use crate::scorecard::InputName;
+use crate::wire::proto;
 
 /// A moment, to the nanosecond.
 pub fn timestamp(time: DateTime<Utc>) -> Timestamp {

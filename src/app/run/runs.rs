@@ -11,17 +11,17 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::admission::{Admission, Limits};
-use super::convert_request::RequestError;
-use super::known::{Known, State};
-use super::listeners::Listeners;
-use super::metrics::Metrics;
-use super::observed::Observed;
-use super::upload::Upload;
-use super::workers::Workers;
+use crate::app::metrics::Metrics;
+use crate::app::run::admission::{Admission, Limits};
+use crate::app::run::broadcast::Listeners;
+use crate::app::run::registry::{Known, State};
+use crate::app::run::telemetry::Observed;
+use crate::app::run::workers::Workers;
+use crate::app::upload::Upload;
 use crate::component::{Asset, Component};
 use crate::engine::{Engine, EngineError, Observer, RunReport, RunRequest};
 use crate::error::ErrorKind;
+use crate::wire::request::RequestError;
 
 /// Why a run has no result.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use super::catalog::{Catalog, Change};
+use crate::app::catalog::{Catalog, Change};
 
 /// How often files are looked at, by their content. Notifications of the system would be quicker, but do not come from network file
 /// systems, nor through the links by which a ConfigMap is swapped.

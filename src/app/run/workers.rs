@@ -85,7 +85,8 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_the_callers_and_the_threads_go_on() {
         let workers = Workers::of(Builder::new_multi_thread().worker_threads(1)).unwrap();
-        let fault = super::super::caught::guarded::<()>(workers.run(async { panic!("as a test") })).await.unwrap_err();
+        let fault =
+            crate::app::panic_guard::guarded::<()>(workers.run(async { panic!("as a test") })).await.unwrap_err();
         assert_eq!(fault.code(), tonic::Code::Internal);
         assert_eq!(workers.run(async { 1 }).await, 1);
     }

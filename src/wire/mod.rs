@@ -1,0 +1,13 @@
+//! The contract as Rust types, and every conversion between them and the engine's own types, both ways and once.
+
+pub mod proto;
+
+pub(crate) mod answer;
+pub(crate) mod report;
+pub(crate) mod request;
+pub(crate) mod status;
+mod values;
+
+pub use answer::{description, explanation};
+pub use request::{RequestError, request as read_request};
+pub use status::{DOMAIN, code};
