@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -170,6 +171,22 @@ def serve(program: str, tmp_path: Path) -> Iterator[Callable[..., tuple[subproce
 def logs(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> list[str]:
     """What stands in the run's log."""
     return [entry.user_message or entry.message for entry in instance.all_logs(result.run_id)]
+
+
+def slow(project: Project, rows: int = 1_500_000, path: Path | None = None) -> None:
+    """Enough rows that a run can be met in the midst of its work."""
+    random = np.random.default_rng(1)
+    table = pa.table(
+        {
+            "customer_id": np.arange(rows) // 2,
+            "last_login_days": random.integers(0, 30, rows),
+            "login_frequency": random.integers(0, 30, rows),
+            "feature_adoption_rate": random.random(rows),
+        }
+    )
+    path = path or project.data / "customers.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, compression="none")
 
 
 def until(condition: Callable[[], bool], seconds: float = 60) -> bool:

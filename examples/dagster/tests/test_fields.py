@@ -169,25 +169,6 @@ def test_what_is_no_backfill_policy(project, written):
     assert "backfill_policy" in told and ("max_partitions_per_run" in told or "single_run" in told)
 
 
-def test_a_trend_in_memory_is_empty_and_says_so(project, instance):
-    """The community's component has `calculate_trend: true` as its default."""
-    seen = {}
-
-    @dg.asset
-    def people() -> pd.DataFrame:
-        return customers().to_pandas()
-
-    @dg.asset
-    def after(customer_health_scores: pd.DataFrame) -> None:
-        seen["scores"] = customer_health_scores
-
-    project.attributes(data_dir=None, customer_data_asset_key="people", calculate_trend=True)
-    result = project.materialize(people, after, resources={"io_manager": dg.mem_io_manager}, instance=instance)
-    assert result.success, failure(result)
-    assert seen["scores"]["trend"].isna().all() and len(seen["scores"]) == 20
-    assert any("the trend is empty" in line for line in logs(instance, result))
-
-
 def test_values_alone():
     assert fields.texts("a, b,,") == ["a", "b"] and fields.texts([]) == [] and fields.texts({"a"}) == ["a"]
     assert fields.tags({}) == {} and fields.tags({"a": None, "b": 1.5}) == {"a": "", "b": "1.5"}

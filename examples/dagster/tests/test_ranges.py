@@ -1,11 +1,15 @@
 """A run of several partitions writes one file for each, its fan-outs too, and tells of each."""
 
+import os
+import signal
+import threading
+
 import dagster as dg
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import assets, customers, failure, materializations, write
+from conftest import assets, customers, failure, materializations, slow, until, write
 from test_partitions import backfill  # noqa: F401
 
 DAILY = {"partition_type": "daily", "partition_start": "2025-01-01"}
@@ -163,3 +167,26 @@ def test_a_backfill_of_sixty_days_in_one_run(project, serve, backfill, trend):  
     assert sum(asked) == 1
     assert set(instance.get_materialized_partitions(dg.AssetKey("customer_health_scores"))) == set(keys)
     assert len(list((project.data / "customer_health_scores").iterdir())) == 60
+
+
+def test_a_range_that_is_cancelled_tells_what_it_has_published(project, instance):
+    fill(project)
+    slow(project, path=project.data / "customers/2025-01-03.parquet")
+    made = project.data / "customer_health_scores"
+
+    def cancel() -> None:
+        # The third day's table is being written, under a name that is not its own yet.
+        if until(lambda: made.is_dir() and any("2025-01-03" in name for name in os.listdir(made)), 120):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    result = ranged(project, 1, 5, instance=instance)
+    thread.join()
+    assert not result.success and "DagsterExecutionInterruptedError" in failure(result)
+    assert instance.get_materialized_partitions(dg.AssetKey("customer_health_scores")) == {"2025-01-01", "2025-01-02"}
+    assert until(lambda: sorted(os.listdir(made)) == ["2025-01-01.parquet", "2025-01-02.parquet"], 20)
+    (run,) = instance.get_runs()
+    said = [entry.user_message for entry in instance.all_logs(run.run_id)]
+    told = "partition 2025-01-03 was not finished: the run is cancelled; 2 of 5 were published before it"
+    assert told in said, said

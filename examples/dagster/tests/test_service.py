@@ -11,11 +11,9 @@ from pathlib import Path
 
 import dagster as dg
 import grpc
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from conftest import assets, customers, failure, materializations, until, write
+from conftest import assets, customers, failure, materializations, slow, until, write
 
 from dagster_customer_health import HealthScoreServiceResource, ServiceError
 from dagster_customer_health._proto import component_pb2
@@ -232,22 +230,6 @@ def test_a_run_that_takes_too_long(project, serve):
         customer_data_asset_key="customers", service={"target": address, "timeout_seconds": 0.5}
     ).materialize()
     assert "Deadline Exceeded" in failure(result) or "DEADLINE" in failure(result) or "CANCELLED" in failure(result)
-
-
-def slow(project, rows: int = 1_500_000) -> None:
-    """Enough rows that a run can be met in the midst of its work."""
-    random = np.random.default_rng(1)
-    table = pa.table(
-        {
-            "customer_id": np.arange(rows) // 2,
-            "last_login_days": random.integers(0, 30, rows),
-            "login_frequency": random.integers(0, 30, rows),
-            "feature_adoption_rate": random.random(rows),
-        }
-    )
-    path = project.data / "customers.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, compression="none")
 
 
 def in_the_midst(project, action) -> threading.Thread:

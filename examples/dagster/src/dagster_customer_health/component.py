@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import dagster as dg
 from dagster.components.core.defs_module import find_defs_or_component_yaml
 from pydantic import Field
 
-from . import access, fields, frames, loading, partitions, paths, ranges, report, source, subset, upstream
+from . import access, earlier, fields, frames, loading, partitions, paths, ranges, report, source, subset, upstream
 from ._proto import component_pb2, report_pb2, run_pb2, stream_pb2
 from .editor import Documented
 from .service import HealthScoreClient, HealthScoreServiceResource, ServiceError
@@ -363,17 +364,12 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             spec = dg.AssetSpec(self.key, description=self.description, metadata=metadata, **common)
             out = dg.AssetOut.from_spec(spec, io_manager_key=self.io_manager_key, dagster_type=dg.Any)
 
-            @dg.multi_asset(outs={"scores": out}, deps=further, **runs)
+            @dg.multi_asset(outs={"scores": out}, deps=[*further, *self._earlier_partition()], **runs)
             def customer_health_frame(context: dg.AssetExecutionContext, **loaded: Any) -> Iterator[dg.MaterializeResult]:
                 yield from self._materialize(context, component, loaded)
 
             return customer_health_frame
-        deps: list[Any] = list(dict.fromkeys([*upstream, *further]))
-        # The trend reads the partition before, so that a backfill has to go in the order of time. Dagster does not carry out
-        # backfills of several assets of one step where one of them says so.
-        if self.calculate_trend and not self.history and not self.fan_out_keys:
-            if before := partitions.previous_of(self.partitions_def):
-                deps.append(dg.AssetDep(self.key, partition_mapping=before))
+        deps = [*dict.fromkeys([*upstream, *further]), *self._earlier_partition()]
 
         def spec(key: dg.AssetKey, deps: list[Any], description: str | None) -> dg.AssetSpec:
             return dg.AssetSpec(key, deps=deps, description=description, metadata=metadata | report.table_address(key), **common)
@@ -388,6 +384,15 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             yield from self._materialize(context, component, loaded)
 
         return customer_health_tables
+
+    def _earlier_partition(self) -> list[dg.AssetDep]:
+        """The trend reads the partition before, so that a backfill has to go in the order of time. Dagster does not carry out
+        backfills of several assets of one step where one of them says so.
+        """
+        if not self.calculate_trend or self.history or self.fan_out_keys:
+            return []
+        before = partitions.previous_of(self.partitions_def)
+        return [dg.AssetDep(self.key, partition_mapping=before)] if before else []
 
     def _freshness(self) -> dg.FreshnessPolicy | None:
         lag = timedelta(minutes=self.freshness_max_lag_minutes) if self.freshness_max_lag_minutes else None
@@ -425,12 +430,16 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         kind = self.frame or next((kind for table in self.connected if (kind := frames.kind_of(loaded.get(table.name)))), None)
         done: list[ranges.Done] = []
         try:
-            with self._resource(context).connect(self._allow(component, create=True)) as client:
+            with ExitStack() as beside:
+                before = self._before(context, component, parts[0], beside) if self.streams_back else None
+                allowed = [*self._allow(component, create=True), *([os.path.dirname(before)] if before else [])]
+                client = beside.enter_context(self._resource(context).connect(allowed))
                 for part in parts:
                     with ExitStack() as opened:
                         tables = self._tables(context, component, part, len(parts) > 1, loaded)
                         places = self._places(context, client, component, part, tables, opened)
                         request = self._request(context, client, component, part, places, tables, selection)
+                        request.history = before or request.history
                         if not selection.scores:
                             request.output = selection.staged(context, request.output, component.base_dir, opened)
                         result, table = self._events(context, client, request, tables)
@@ -439,9 +448,11 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
                     done.append(ranges.Done(part, list(selection.results(told, self.key))))
                     if len(parts) > 1:
                         context.log.info(f"partition {part.key} is done: {len(done)} of {len(parts)}")
-        except Exception as error:
-            if len(parts) > 1 and len(done) < len(parts):
-                context.log.error(f"partition {parts[len(done)].key} failed; {len(done)} of {len(parts)} were published before it")
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # a run that is cancelled is told of what it has published like one that fails
+            if done and not self.streams_back:
+                context.log.error(ranges.left_at(parts, done, isinstance(error, Exception)))
                 yield from ranges.published(done)
             if not isinstance(error, ServiceError):
                 raise
@@ -584,9 +595,23 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             if part.days and self.partition_window == "partition":
                 request.analysis_period_days = part.days
         request.history = self._history(component, part) or ""
-        if self.streams_back and request.history and (source.render(str(self.calculate_trend), component.variables) or "").lower() == "true":
-            context.log.warning("calculate_trend: earlier scores have no place in memory, so that the trend is empty: give `history`")
         return request
+
+    def _before(
+        self, context: dg.AssetExecutionContext, component: source.Source, part: partitions.Slice | None, opened: ExitStack
+    ) -> str | None:
+        """A file of the scores that the trend starts from, where the asset's IO manager has them. `opened` tidies up."""
+        asked = (source.render(str(self.calculate_trend), component.variables) or "").lower() == "true"
+        if not asked or self.history:
+            return None
+        if self._resource(context).target:
+            context.log.warning(
+                "calculate_trend: the earlier scores are with the IO manager, where a service that has a `target` cannot read "
+                "them, so that the trend is empty: give `history`, or `data_dir` or `output`"
+            )
+            return None
+        folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="customer-health-"))
+        return earlier.write(context, self.key, part, Path(folder))
 
     def _events(
         self,

@@ -34,6 +34,8 @@ class Slice:
     """Predicates that its rows fulfil, by the column that they look at."""
     previous: str | None = None
     """Path of the partition before, where there is one in time."""
+    before: str | None = None
+    """Its key."""
 
     @property
     def as_of(self) -> datetime | None:
@@ -170,17 +172,21 @@ def slice_of(
     if not isinstance(partitions, dg.MultiPartitionsDefinition):
         window = _window(partitions, key)
         column = next(iter(columns.values()), None) or (date_column if window else static_column)
-        return Slice(str(key), path_of(partitions, key), window, _filters(column, window, key), _previous(partitions, window))
+        before = _previous(partitions, window)
+        return Slice(str(key), path_of(partitions, key), window, _filters(column, window, key), before, before)
     keys = dict(partitions.get_partition_key_from_str(str(key)).keys_by_dimension)
-    window, previous, filters = None, None, {}
+    window, previous, earlier, filters = None, None, None, {}
     for axis in partitions.partitions_defs:
         found = _window(axis.partitions_def, keys[axis.name])
         column = columns.get(axis.name) or (date_column if found else static_column)
         filters |= _filters(column, found, keys[axis.name])
         if found:
             before = _previous(axis.partitions_def, found)
-            window, previous = found, _path(partitions, {**keys, axis.name: before}) if before else None
-    return Slice(str(key), _path(partitions, keys), window, filters, previous)
+            window = found
+            if before:
+                previous = _path(partitions, {**keys, axis.name: before})
+                earlier = str(dg.MultiPartitionKey({**keys, axis.name: before}))
+    return Slice(str(key), _path(partitions, keys), window, filters, previous, earlier)
 
 
 def path_of(partitions: dg.PartitionsDefinition, key: str) -> str:

@@ -47,8 +47,18 @@ def together(context: dg.AssetExecutionContext, done: Sequence[Done]) -> Iterato
         )
 
 
+def left_at(parts: Sequence[Slice | None], done: Sequence[Done], failed: bool) -> str:
+    """Where a run of these partitions ended before its end."""
+    next_one = parts[len(done)] if len(done) < len(parts) else None
+    what = "failed" if failed else "was not finished: the run is cancelled"
+    where = f"partition {next_one.key} {what}" if next_one else f"the run {'failed' if failed else 'is cancelled'}"
+    return f"{where}; {len(done)} of {len(parts)} were published before it"
+
+
 def published(done: Sequence[Done]) -> Iterator[dg.AssetMaterialization]:
-    """Tells of the partitions that were published before another one failed: their files are what they are."""
+    """Tells of the partitions that were published before another one failed, or the run was cancelled: their files are what
+    they are.
+    """
     for one in done:
         for result in one.results:
             yield dg.AssetMaterialization(
