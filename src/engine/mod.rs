@@ -48,6 +48,7 @@ mod published;
 mod query;
 mod report;
 mod roots;
+mod row_ids;
 mod run;
 mod scratch;
 mod session;

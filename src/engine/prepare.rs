@@ -13,7 +13,7 @@ use super::cluster::Work;
 use super::fuse::Fusing;
 use super::gather::Gathering;
 use super::grouped::Grouped;
-use super::profile::{Profile, number};
+use super::profile::{Profile, Strangers, number};
 use super::report::Stage;
 use super::source::{Files, Opened, Place, Source, resolve};
 use super::stages::Stages;
@@ -266,7 +266,8 @@ impl Prepared {
                 let row = query::single_row(&work.state, &plan).await;
                 let role = format!("input `{name}`");
                 let row = row.map_err(|error| EngineError::unreadable(&role, &input.table.path, error))?;
-                profile.strangers = row.get(1).map_or(0, number);
+                let at = |column: usize| row.get(column).map_or(0, number);
+                profile.strangers = Strangers { customers: at(0), rows: at(1) };
             }
         }
         for (name, profile) in &profiles {

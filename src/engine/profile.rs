@@ -23,14 +23,23 @@ const SHOWN_TEXTS: usize = 5;
 /// Characters of such a text that are shown.
 const SHOWN_CHARACTERS: usize = 40;
 
+/// Customers of an input that are not scored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Strangers {
+    /// How many they are.
+    pub customers: u64,
+    /// Their rows.
+    pub rows: u64,
+}
+
 /// What is known of an input's rows.
 pub struct Profile {
     counts: Vec<(Count, u64)>,
     /// By a field's place in [`BoundInput::fields`]: the most frequent texts that its map does not know, and their rows.
     unmapped: BTreeMap<usize, Vec<(String, u64)>>,
     unreadable: Vec<(String, u64)>,
-    /// Rows that would count, but are of customers that are not scored.
-    pub strangers: u64,
+    /// Who would count, but is not scored.
+    pub strangers: Strangers,
     /// The files' statistics, for whoever else needs them.
     pub footer: Footer,
 }
@@ -101,7 +110,7 @@ impl Profile {
             unreadable =
                 query::rows(&work.state, &plan).await.and_then(|rows| texts(&rows)).map_err(unreadable_input)?;
         }
-        let profile = Self { counts, unmapped, unreadable, strangers: 0, footer };
+        let profile = Self { counts, unmapped, unreadable, strangers: Strangers::default(), footer };
         admit(profile.rows())?;
         Ok(profile)
     }
@@ -142,7 +151,7 @@ impl Profile {
         ];
         let counted = reasons.into_iter().filter_map(|(count, reason)| Some((reason, self.count(count)?)));
         counted
-            .chain([("of customers that are not scored (`customers_from`)", self.strangers)])
+            .chain([("of customers that are not scored (`customers_from`)", self.strangers.rows)])
             .filter(|(_, rows)| *rows > 0)
             .map(|(reason, rows)| Dropped { reason: reason.to_owned(), rows })
             .collect()

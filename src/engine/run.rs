@@ -18,7 +18,8 @@ use super::report::{Event, RunReport, Stage};
 use super::stages::Stages;
 use super::table::{self, OutputReport};
 use super::{
-    EngineError, Observer, RunRequest, check, culprit, facts, gather, lineage, published, session, source, summary,
+    EngineError, Observer, RunRequest, check, culprit, facts, gather, lineage, published, row_ids, session, source,
+    summary,
 };
 use crate::component::{Component, ComponentError, FanOut, Population};
 use crate::plan::schema;
@@ -79,6 +80,7 @@ pub async fn materialize(
         files.same(role, &work, state).await?;
     }
     stages.log(format!("{} customers scored", fold.customers));
+    row_ids::refuse(component, &prepared, &fold)?;
     if fold.customers == 0 && !request.allow_empty {
         refuse_to_empty(&output, &prepared, state).await?;
     }

@@ -29,6 +29,11 @@ pub fn is_usual(name: &str) -> bool {
     ALIASES.iter().any(|alias| folded(alias) == folded(name))
 }
 
+/// Whether a column has the name of the id of a row, of whatever the rows are.
+pub fn is_of_rows(name: &str) -> bool {
+    folded(name) == "id"
+}
+
 /// The key's column: the one that was named, else the likeliest.
 pub fn column(schema: &Schema, named: Option<&str>) -> Option<String> {
     match named.map(|name| lookup::find(schema, [name])) {

@@ -97,3 +97,52 @@ fn words_and_digits_are_flags() {
         assert_eq!(scores.missing("payment_health"), 1);
     }
 }
+
+/// Customers by `account_id`, and tickets of theirs that have ids of their own.
+fn with_tickets(folder: &Folder, tickets: &str) {
+    folder.text("c.csv", "account_id,last_login_days\na,0\nb,30\n");
+    folder.text("t.csv", tickets);
+}
+
+#[test]
+fn the_id_of_a_row_is_no_customer() {
+    for from in ["", "customers_from: customer\n"] {
+        let folder = Folder::new();
+        with_tickets(&folder, "id,requester,csat_score\n1,a,5\n2,a,1\n3,b,3\n");
+        let yaml = format!("{from}inputs:\n  customer: c.csv\n  support: t.csv\noutput: scores.parquet");
+        let error = folder.try_run(&yaml, Run::default()).err().unwrap().to_string();
+        assert!(
+            error.contains("input `support` (") && error.contains("3 of its 3 keys are in no other input"),
+            "{error}"
+        );
+        assert!(error.contains("`inputs.support.key`") && error.contains("id, requester, csat_score"), "{error}");
+        assert!(!folder.path("scores.parquet").exists(), "nothing is written");
+    }
+}
+
+#[test]
+fn all_inputs_whose_key_is_the_id_of_a_row_are_told_at_once() {
+    let folder = Folder::new();
+    with_tickets(&folder, "_id,csat_score\n1,5\na,1\n3,3\n");
+    folder.text("s.csv", "ID,status\ns1,active\n");
+    let yaml = "inputs: {customer: c.csv, support: t.csv, subscription: s.csv}";
+    let error = folder.try_run(yaml, Run::default()).err().unwrap().to_string();
+    assert!(error.contains("input `support` (") && error.contains("2 of its 3 keys"), "{error}");
+    assert!(error.contains("input `subscription` (") && error.contains("1 of its 1 keys"), "{error}");
+}
+
+#[test]
+fn an_id_that_customers_have_elsewhere_or_that_was_named_is_a_key() {
+    let folder = Folder::new();
+    with_tickets(&folder, "id,csat_score\na,5\nb,1\nc,3\nd,3\n");
+    let scores = folder.score("inputs: {customer: c.csv, support: t.csv}");
+    assert_eq!(scores.ids(), ["a", "b", "c", "d"], "half of them are known");
+    folder.text("t.csv", "id,csat_score\n1,5\n");
+    let scores = folder.score("inputs: {customer: c.csv, support: {path: t.csv, key: id}}");
+    assert_eq!(scores.ids(), ["1", "a", "b"], "the user says so");
+    let scores = folder.score("inputs: {support: t.csv}");
+    assert_eq!(scores.ids(), ["1"], "there is nothing to hold it against");
+    folder.text("c.csv", "account_id,last_login_days\n");
+    let scores = folder.score("inputs: {customer: c.csv, support: t.csv}");
+    assert_eq!(scores.ids(), ["1"], "nor where the other table is empty");
+}
