@@ -1,15 +1,12 @@
 """A run of a part of the component's assets and checks: what was not selected is neither written nor told."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import dagster as dg
 
-from . import access, source
+from . import access, source, temporary
 
 
 @dataclass(frozen=True)
@@ -45,12 +42,10 @@ class Selection:
             )
         folder = access.local(output, base_dir).resolve().parent
         folder.mkdir(parents=True, exist_ok=True)
-        aside = tempfile.mkdtemp(prefix=".aside-", dir=folder)
-        opened.callback(shutil.rmtree, aside, ignore_errors=True)
-        Path(aside).chmod(0o777)  # the service may be another user
+        aside = temporary.folder(folder, ".aside-", 0o777, opened)
         what = "tables" if self.fan_outs else "checks"
         context.log.warning(f"the {what} are of scores made anew from the inputs as they are now; the published scores stay as they are")
-        return str(Path(aside, "scores.parquet"))
+        return str(aside / "scores.parquet")
 
     def results(self, told: Iterator[dg.MaterializeResult], scores: dg.AssetKey) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         """What is told of the assets and checks that were asked for."""

@@ -5,8 +5,6 @@ files, beside the tables and only as long as the run takes; files of an object s
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from . import access, frames, partitions, paths
+from . import access, frames, partitions, paths, temporary
 
 if TYPE_CHECKING:
     import pyarrow
@@ -150,9 +148,7 @@ class Upstream:
 
     def _links(self, files: Mapping[str, Path], opened: ExitStack) -> Path:
         root = access.local(self.base, self.base_dir)
-        view = Path(tempfile.mkdtemp(prefix=".partitions-", dir=root.resolve()))
-        opened.callback(shutil.rmtree, view, ignore_errors=True)
-        view.chmod(0o755)  # the service may be another user
+        view = temporary.folder(root.resolve(), ".partitions-", 0o755, opened)
         for number, (key, path) in enumerate(files.items()):
             # The key is for people who read a message about the file; the number alone tells files apart.
             readable = "".join(sign if sign.isalnum() or sign in "-:" else "-" for sign in key)[:60]
