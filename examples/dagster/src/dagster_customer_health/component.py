@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +17,7 @@ import dagster as dg
 from dagster.components.core.defs_module import find_defs_or_component_yaml
 from pydantic import Field
 
-from . import access, earlier, fields, frames, loading, partitions, paths, ranges, report, source, subset, upstream
+from . import access, dates, earlier, fields, frames, loading, partitions, paths, ranges, report, source, subset, upstream
 from ._proto import component_pb2, report_pb2, run_pb2, stream_pb2
 from .editor import Documented
 from .service import HealthScoreClient, HealthScoreServiceResource, ServiceError
@@ -590,12 +590,35 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
                 request.outputs.append(component_pb2.OutputOverride(table=_FAN_OUT[name], path=path))
         if part:
             request.partition_key = part.key
-            if part.as_of:
-                request.as_of.FromDatetime(part.as_of)
+            if as_of := self._as_of(context, client, component, part, places, tables):
+                request.as_of.FromDatetime(as_of)
             if part.days and self.partition_window == "partition":
                 request.analysis_period_days = part.days
         request.history = self._history(component, part) or ""
         return request
+
+    def _as_of(
+        self,
+        context: dg.AssetExecutionContext,
+        client: HealthScoreClient,
+        component: source.Source,
+        part: partitions.Slice,
+        places: Mapping[str, str],
+        tables: Mapping[int, Any],
+    ) -> datetime | None:
+        """The moment that a partition ends at, for what the inputs' timestamps are."""
+        if not dates.matter(part):
+            return part.as_of
+        dated = {}
+        given = dates.columns(self.inputs)
+        for table in (table for table in self.connected if table.name in given):
+            column = source.render(given[table.name], component.variables) or given[table.name]
+            if table.number in tables:
+                dated[table.name] = dates.in_table(tables[table.number], column)
+            else:
+                place, asked = places.get(table.name), dates.predicate(column)
+                dated[table.name] = self._fits(client, component, part, table, place, asked)
+        return dates.as_of(context, part, dated)
 
     def _before(
         self, context: dg.AssetExecutionContext, component: source.Source, part: partitions.Slice | None, opened: ExitStack
@@ -797,6 +820,18 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
     ) -> bool:
         if table.number in tables:
             return column in tables[table.number].column_names
+        return self._fits(client, component, part, table, place, predicate)
+
+    def _fits(
+        self,
+        client: HealthScoreClient,
+        component: source.Source,
+        part: partitions.Slice,
+        table: _Input,
+        place: str | None,
+        predicate: str,
+    ) -> bool:
+        """Whether an input has the columns, and of such types, that a predicate asks for."""
         answer = client.validate(_message(component), [_override(table, place, predicate)], self._history(component, part))
         return not any(problem.path == f"inputs.{table.name}.where" for problem in answer.problems)
 
