@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import REPOSITORY, assets, failure, logs, materializations, metadata, run
+from test_example import dg as command
+from test_example import example  # noqa: F401
 
 COMMUNITY = REPOSITORY / "examples/dagster/community"
 UPSTREAM = ("crm_contacts", "stripe_data", "zendesk_data", "segment_events")
@@ -160,6 +162,18 @@ def test_the_chain_is_scored_by_its_mappings_alone(chain, instance, tmp_path, da
         "support": True,
     }
     assert not [check.check_name for check in result.get_asset_check_evaluations() if not check.passed]
+
+
+def test_dg_finds_the_folder_right(example):  # noqa: F811
+    """In the example project, in place of its own component."""
+    defs = example / "src/health_project/defs"
+    for there in (defs / "customer_health", defs / "community"):
+        shutil.rmtree(there, ignore_errors=True)
+    (defs / "downstream.py").unlink()
+    shutil.copytree(COMMUNITY, defs / "community", ignore=shutil.ignore_patterns("__pycache__"))
+    for what in ("yaml", "defs"):
+        answer = command(example, "check", what)
+        assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
 def test_the_frames_have_what_makes_the_chain_hard():
