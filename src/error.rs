@@ -1,6 +1,9 @@
-//! The closed set of failure kinds that every room's errors fall into.
+//! The closed set of failure kinds that every room's errors fall into, and what is needed to look into an error.
 
+use std::error::Error;
 use std::time::Duration;
+
+use datafusion::error::DataFusionError;
 
 /// What sort of failure an error is, for whoever has to act on it.
 ///
@@ -103,4 +106,22 @@ impl ErrorKind {
             Self::Internal => "Report it with the component.yaml: it is a fault of the program.",
         }
     }
+}
+
+/// What stands between a message and the way out.
+pub(crate) const HINT: &str = "\n  hint: ";
+
+/// An error's causes, from the error itself down to its root.
+pub(crate) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
+}
+
+/// The first cause of this type.
+pub(crate) fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    causes(error).find_map(|error| error.downcast_ref())
+}
+
+/// An error of this program on its way through DataFusion.
+pub(crate) fn external(error: impl Error + Send + Sync + 'static) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
 }

@@ -25,6 +25,14 @@ pub mod engine;
 
 pub mod plan;
 
+mod accel;
+
+mod cluster;
+
+mod io;
+
+mod intake;
+
 pub mod component;
 
 pub mod scorecard;

@@ -15,7 +15,7 @@ use super::logging::LogArgs;
 use super::security::{ConnectionArgs, SecurityArgs};
 use super::{asked_to_stop, block_on, print};
 use crate::app::{self, Limits, Metrics};
-use crate::engine::{EngineConfig, Roots};
+use crate::engine::{EngineConfig, EngineError, Roots};
 use crate::grpc::{self, ServerConfig};
 use crate::panics;
 
@@ -129,7 +129,10 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
 async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let security = args.security.read()?;
     let components = args.components.as_deref().map(folder).transpose()?;
-    let engine = EngineConfig { roots: Some(Roots::new(&args.allow)?), ..args.engine.complete(args.limits.engine())? };
+    let engine = EngineConfig {
+        roots: Some(Roots::new(&args.allow).map_err(EngineError::from)?),
+        ..args.engine.complete(args.limits.engine())?
+    };
     let addresses: Vec<SocketAddr> =
         lookup_host(&args.listen).await.map_err(|error| cannot_listen(&args.listen, &error))?.collect();
     // Looked at before anything is bound: not for a moment does it listen where it should not.

@@ -3,12 +3,13 @@
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::Column;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use indexmap::IndexSet;
 
 use super::{EngineError, broken, culprit};
 use crate::component::{Component, ComponentError};
+use crate::io::IoError;
+use crate::io::context::RunContext;
 use crate::plan::bind::{BoundInput, Origin};
 use crate::plan::expression::project_aggregated;
 use crate::plan::input::{Window, counting, scan};
@@ -19,13 +20,13 @@ pub async fn sql(
     error: EngineError,
     (component, bound): (&Component, &Bound),
     window: Window,
-    state: &SessionState,
+    context: &RunContext,
 ) -> EngineError {
-    let EngineError::Unreadable { role, source: Some(_), .. } = &error else { return error };
+    let EngineError::Io(IoError::Unreadable { role, source: Some(_), .. }) = &error else { return error };
     let Some(input) = bound.inputs.values().find(|input| *role == format!("input `{}`", input.name)) else {
         return error;
     };
-    match failing(input, window, state).await {
+    match failing(input, window, context).await {
         Ok(Some((path, own))) => {
             let (reason, hint) = reason(&own);
             let message = format!("this SQL fails on the rows of {}: {reason}", input.table.path);
@@ -34,7 +35,7 @@ pub async fn sql(
         }
         // The columns cannot be read, or nothing fails any more.
         Ok(None) | Err(_) => match used(input) {
-            Ok(plan) => broken::name(error, &plan, state).await,
+            Ok(plan) => broken::name(error, &plan, context).await,
             Err(_) => error,
         },
     }
@@ -50,7 +51,7 @@ fn used(input: &BoundInput) -> Result<LogicalPlan> {
 }
 
 /// The error as one of a cap, where the scores can be computed without the component's caps and one of them fails alone.
-pub async fn cap(error: DataFusionError, planner: &Planner<'_>) -> EngineError {
+pub async fn cap(error: DataFusionError, planner: &Planner<'_>, context: &RunContext) -> EngineError {
     let internal = |error| EngineError::internal("scoring", error);
     let parts = &planner.component.scorecard().components;
     if !is_of_computing(&error) || parts.iter().all(|part| part.caps.is_empty()) {
@@ -59,7 +60,7 @@ pub async fn cap(error: DataFusionError, planner: &Planner<'_>) -> EngineError {
     let scored = |kept: Option<(usize, usize)>| {
         let component = planner.component.with_cap(kept);
         let plan = Planner { component: &component, ..*planner }.plan();
-        async move { culprit::read(&plan?, planner.state).await }
+        async move { culprit::read(&plan?, context).await }
     };
     if scored(None).await.is_err() {
         return internal(error);
@@ -79,23 +80,23 @@ pub async fn cap(error: DataFusionError, planner: &Planner<'_>) -> EngineError {
 async fn failing(
     input: &BoundInput,
     window: Window,
-    state: &SessionState,
+    context: &RunContext,
 ) -> Result<Option<(String, DataFusionError)>> {
     if let Some(filter) = &input.filter {
-        culprit::read(&columns(input, filter)?, state).await?;
-        if let Err(own) = culprit::read(&scan(input)?.project([filter.clone()])?.build()?, state).await {
+        culprit::read(&columns(input, filter)?, context).await?;
+        if let Err(own) = culprit::read(&scan(input)?.project([filter.clone()])?.build()?, context).await {
             return Ok(of_computing(own).map(|own| ("where".to_owned(), own)));
         }
     }
     for field in &input.fields {
         let (Origin::Expression(_), Some(reading)) = (&field.origin, &field.reading) else { continue };
-        culprit::read(&columns(input, &reading.expr)?, state).await?;
+        culprit::read(&columns(input, &reading.expr)?, context).await?;
         let (rows, value) = (counting(input, window)?, reading.expr.clone().alias("value"));
         let plan = match reading.is_aggregate {
             true => project_aggregated(rows, vec![input.key.clone().alias(names::CUSTOMER_ID)], vec![value], &[])?,
             false => rows.project([value])?.build()?,
         };
-        if let Err(own) = culprit::read(&plan, state).await {
+        if let Err(own) = culprit::read(&plan, context).await {
             return Ok(of_computing(own).map(|own| (format!("fields.{}", field.indicator.field), own)));
         }
     }

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlanBuilder;
 
 use super::profile::number;
 use super::report::{ComponentReport, FieldReport, InputReport, RunReport};
-use super::source::Source;
-use super::store::Stores;
-use super::uri::{Uri, is_uri};
 use super::{EngineError, query};
 use crate::component::{Component, Format};
+use crate::io::context::RunContext;
+use crate::io::source::Source;
+use crate::io::store::Stores;
+use crate::io::uri::{Uri, is_uri};
 use crate::plan::check::{self, Finding};
 use crate::plan::{Cutoffs, Table};
 use crate::scorecard::{Combine, ScoreComponent};
@@ -53,14 +53,14 @@ pub struct Check {
 ///
 /// # Errors
 /// Where it cannot be read.
-pub async fn open(path: &str, state: &SessionState) -> Result<Table, EngineError> {
+pub async fn open(path: &str, context: &RunContext) -> Result<Table, EngineError> {
     let role = "published table";
     if is_uri(path) {
         // It may be the run's history too, which it now differs from.
-        Stores::renew(role, &Uri::parse(role, path)?, state)?;
+        Stores::renew(role, &Uri::parse(role, path)?, context)?;
     }
     let source = Source { role, path, format: Some(Format::Parquet), key: None };
-    Ok(source.open(state).await?.table)
+    Ok(source.open(context).await?.table)
 }
 
 /// Reads the published table and counts what is wrong with it.
@@ -71,7 +71,7 @@ pub async fn of_table(
     component: &Component,
     cutoffs: Cutoffs,
     table: &Table,
-    state: &SessionState,
+    context: &RunContext,
 ) -> Result<Vec<Check>, EngineError> {
     let card = component.scorecard();
     let columns: Vec<String> = match component.include_factor_breakdown() {
@@ -80,7 +80,7 @@ pub async fn of_table(
     };
     let internal = |error| EngineError::internal("checking the published table", error);
     let plan = check::plan(card, cutoffs, &columns, table.source.clone()).map_err(internal)?;
-    let row = query::single_row(state, &plan).await.map_err(internal)?;
+    let row = query::single_row(context, &plan).await.map_err(internal)?;
     let found = |wanted: Finding| {
         let at = Finding::ALL.iter().position(|finding| *finding == wanted);
         at.and_then(|at| row.get(at)).map_or(0, number)
@@ -212,12 +212,12 @@ fn texts(inputs: &[InputReport]) -> Check {
 ///
 /// # Errors
 /// Where it cannot be read.
-pub async fn preview(table: &Table, rows: usize, state: &SessionState) -> Result<String, EngineError> {
+pub async fn preview(table: &Table, rows: usize, context: &RunContext) -> Result<String, EngineError> {
     let internal = |error| EngineError::internal("reading a preview of the published table", error);
     let plan = LogicalPlanBuilder::scan("scores", table.source.clone(), None)
         .and_then(|plan| plan.limit(0, Some(rows))?.build())
         .map_err(internal)?;
-    let batches = query::rows(state, &plan).await.map_err(internal)?;
+    let batches = query::rows(context, &plan).await.map_err(internal)?;
     let mut text = String::from("[");
     // Row by row, so that no more is written than is kept.
     for row in batches.iter().flat_map(|batch| (0..batch.num_rows()).map(|at| batch.slice(at, 1))) {

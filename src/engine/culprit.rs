@@ -1,43 +1,44 @@
 //! Which input is at fault when a plan over all of them fails.
 
 use datafusion::error::DataFusionError;
-use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 
-use super::uri::{Uri, is_uri};
 use super::{EngineError, blame, query};
+use crate::io::IoError;
+use crate::io::context::RunContext;
+use crate::io::uri::{Uri, is_uri};
 use crate::plan::input::customers;
 use crate::plan::{Bound, Planner};
 
 /// The error with the input named that fails when it is read alone, or the cap that does; an internal one where none does.
-pub async fn name(error: DataFusionError, planner: &Planner<'_>) -> EngineError {
-    let Planner { component, bound, state, .. } = *planner;
+pub async fn name(error: DataFusionError, planner: &Planner<'_>, context: &RunContext) -> EngineError {
+    let Planner { component, bound, .. } = *planner;
     let window = planner.window();
     let text = error.to_string();
-    let error = match EngineError::internal("scoring", error) {
-        EngineError::Internal { source, .. } => *source,
+    let error = match IoError::internal("scoring", error) {
+        IoError::Internal { source, .. } => *source,
         // A store that failed once may answer when it is asked again, so that the culprit could not be found.
-        EngineError::Store { action, reason, hint, kind, .. } => {
+        IoError::Store { action, reason, hint, kind, .. } => {
             let (role, uri) = in_stores(bound, &text);
-            return EngineError::Store { role, uri, action, reason, hint, kind };
+            return IoError::Store { role, uri, action, reason, hint, kind }.into();
         }
-        limit => return limit,
+        limit => return limit.into(),
     };
     for (name, input) in &bound.inputs {
         let Ok(plan) = customers(input, window, |_| true) else { continue };
-        if let Err(own) = read(&plan, state).await {
+        if let Err(own) = read(&plan, context).await {
             let unreadable = EngineError::unreadable(&format!("input `{name}`"), &input.table.path, own);
-            return blame::sql(unreadable, (component, bound), window, state).await;
+            return blame::sql(unreadable, (component, bound), window, context).await;
         }
     }
     match error.find_root() {
         // Each can be read by now: a file was exchanged in between.
         DataFusionError::ParquetError(_) | DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => {
             let paths: Vec<&str> = bound.inputs.values().map(|input| input.table.path.as_str()).collect();
-            EngineError::changed("inputs", &paths.join(", "), &error.find_root().strip_backtrace())
+            IoError::changed("inputs", &paths.join(", "), &error.find_root().strip_backtrace()).into()
         }
-        _ => blame::cap(error, planner).await,
+        _ => blame::cap(error, planner, context).await,
     }
 }
 
@@ -60,8 +61,8 @@ fn in_stores(bound: &Bound, text: &str) -> (String, String) {
 ///
 /// # Errors
 /// What the planner or a reader says.
-pub async fn read(plan: &datafusion::logical_expr::LogicalPlan, state: &SessionState) -> Result<(), DataFusionError> {
-    let mut batches = execute_stream(query::physical(state, plan).await?, state.task_ctx())?;
+pub async fn read(plan: &datafusion::logical_expr::LogicalPlan, context: &RunContext) -> Result<(), DataFusionError> {
+    let mut batches = execute_stream(query::physical(context, plan).await?, context.session().task_ctx())?;
     while let Some(batch) = batches.next().await {
         batch?;
     }

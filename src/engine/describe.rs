@@ -1,14 +1,15 @@
 //! What a component would do, found from schemas alone; and the plan it would run.
 
 use chrono::Utc;
-use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::displayable;
 
 use super::prepare::{Prepared, open};
 use super::report::{Description, InputDescription};
 use super::table::{self, OutputReport};
-use super::{EngineError, RunRequest, lineage, population, query, source, summary};
+use super::{EngineError, RunRequest, lineage, population, query, summary};
 use crate::component::{Component, FanOut};
+use crate::io::context::RunContext;
+use crate::io::source;
 use crate::plan::bind::KnownRows;
 use crate::plan::{Bound, Cutoffs, Planner, Statistics, schema};
 
@@ -16,8 +17,8 @@ use crate::plan::{Bound, Cutoffs, Planner, Statistics, schema};
 ///
 /// # Errors
 /// Whatever is wrong with the component or its inputs.
-pub async fn describe(component: &Component, state: &SessionState) -> Result<Description, EngineError> {
-    let (opening, pinned) = (open(component, Utc::now(), state).await, population::pinned(component, state).await);
+pub async fn describe(component: &Component, context: &RunContext) -> Result<Description, EngineError> {
+    let (opening, pinned) = (open(component, Utc::now(), context).await, population::pinned(component, context).await);
     let mut opening = match (opening, pinned) {
         (Ok(opening), Ok(_)) => opening,
         (Err(error), Err(pinned)) if !error.problems().is_empty() => {
@@ -28,7 +29,7 @@ pub async fn describe(component: &Component, state: &SessionState) -> Result<Des
         }
         (Err(error), _) => return Err(error),
     };
-    plan_with_any_rows(component, &mut opening.bound, state)?;
+    plan_with_any_rows(component, &mut opening.bound, context)?;
     let input = |(name, input): (&crate::scorecard::InputName, &crate::plan::bind::BoundInput)| InputDescription {
         name: *name,
         path: input.table.path.clone(),
@@ -56,7 +57,7 @@ pub async fn describe(component: &Component, state: &SessionState) -> Result<Des
 }
 
 /// Plans the scores as a run would, whatever its rows turn out to be.
-fn plan_with_any_rows(component: &Component, bound: &mut Bound, state: &SessionState) -> Result<(), EngineError> {
+fn plan_with_any_rows(component: &Component, bound: &mut Bound, context: &RunContext) -> Result<(), EngineError> {
     let (statistics, now) = (Statistics::default(), Utc::now());
     for (all_have_keys, one_each) in [(true, true), (false, false)] {
         for input in bound.inputs.values_mut() {
@@ -64,7 +65,16 @@ fn plan_with_any_rows(component: &Component, bound: &mut Bound, state: &SessionS
         }
         let (statistics, as_of, calculated_at) = (&statistics, now, now);
         let cutoffs = Cutoffs::of(component.scorecard());
-        let planner = Planner { component, bound, statistics, cutoffs, state, as_of, calculated_at, explain: false };
+        let planner = Planner {
+            component,
+            bound,
+            statistics,
+            cutoffs,
+            state: context.session(),
+            as_of,
+            calculated_at,
+            explain: false,
+        };
         planner.plan().map_err(|error| EngineError::internal("planning the scores", error))?;
     }
     Ok(())
@@ -74,13 +84,13 @@ fn plan_with_any_rows(component: &Component, bound: &mut Bound, state: &SessionS
 ///
 /// # Errors
 /// Whatever is wrong with the component or its inputs.
-pub async fn plan(component: &Component, request: &RunRequest, state: &SessionState) -> Result<String, EngineError> {
-    let prepared = Prepared::to_look(component, request.as_of, state).await?;
+pub async fn plan(component: &Component, request: &RunRequest, context: &RunContext) -> Result<String, EngineError> {
+    let prepared = Prepared::to_look(component, request.as_of, context).await?;
     let internal = |error| EngineError::internal("planning the scores", error);
-    let plan = prepared.planner(component, state, false).plan().map_err(internal)?;
-    let state = &prepared.session(state);
-    let optimized = state.optimize(&plan).map_err(internal)?;
-    let physical = query::physical(state, &plan).await.map_err(internal)?;
+    let plan = prepared.planner(component, context, false).plan().map_err(internal)?;
+    let context = &prepared.session(context);
+    let optimized = context.session().optimize(&plan).map_err(internal)?;
+    let physical = query::physical(context, &plan).await.map_err(internal)?;
     let physical = displayable(physical.as_ref()).indent(false);
     Ok(format!("logical plan:\n{}\n\nphysical plan:\n{physical}", optimized.display_indent()))
 }

@@ -2,13 +2,13 @@
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
-use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{LogicalPlanBuilder, lit};
 
 use super::prepare::Prepared;
 use super::report::{ComponentExplanation, Explanation, IndicatorExplanation};
 use super::{EngineError, RunRequest, culprit, query};
 use crate::component::Component;
+use crate::io::context::RunContext;
 use crate::plan::bind::Origin;
 use crate::plan::{names, scale};
 use crate::scorecard::{Combine, Indicator, MissingComponent, ScoreComponent, Scorecard};
@@ -20,18 +20,18 @@ use crate::scorecard::{Combine, Indicator, MissingComponent, ScoreComponent, Sco
 pub async fn explain(
     component: &Component,
     request: &RunRequest,
-    state: &SessionState,
+    context: &RunContext,
     customer_id: &str,
 ) -> Result<Explanation, EngineError> {
-    let prepared = Prepared::to_look(component, request.as_of, state).await?;
-    let planner = prepared.planner(component, state, true);
+    let prepared = Prepared::to_look(component, request.as_of, context).await?;
+    let planner = prepared.planner(component, context, true);
     let internal = |error| EngineError::internal("planning the explanation", error);
     let plan = planner.plan().map_err(internal)?;
     let one = names::column(names::CUSTOMER_ID).eq(lit(customer_id.trim()));
     let plan = LogicalPlanBuilder::from(plan).filter(one).and_then(LogicalPlanBuilder::build).map_err(internal)?;
-    let batches = match query::rows(state, &plan).await {
+    let batches = match query::rows(context, &plan).await {
         Ok(batches) => batches,
-        Err(error) => return Err(culprit::name(error, &planner).await),
+        Err(error) => return Err(culprit::name(error, &planner, context).await),
     };
     let found = batches.iter().find(|batch| batch.num_rows() > 0);
     let batch = found.ok_or_else(|| EngineError::NoCustomer { customer: customer_id.to_owned() })?;

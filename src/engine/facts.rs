@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::fold::Fold;
 use super::prepare::Prepared;
-use super::publish::{Facts, keys};
 use super::{EngineError, RunRequest};
 use crate::component::Component;
+use crate::io::output::{Facts, keys};
 
 /// What holds for each table of a run.
 pub fn of_run(component: &Component, request: &RunRequest, prepared: &Prepared) -> Facts {

@@ -9,7 +9,6 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::default_table_source::provider_as_source;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::error::DataFusionError;
-use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -18,10 +17,11 @@ use futures::{StreamExt, stream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::publish::{Facts, Output, Staged};
 use super::table::asset_name;
 use super::{EngineError, facts, query};
 use crate::component::{Component, FanOut};
+use crate::io::context::RunContext;
+use crate::io::output::{Facts, Output, Staged};
 use crate::plan::fan_out;
 
 /// Batches that may wait for a sorter.
@@ -43,7 +43,7 @@ impl FannedOut {
         outputs: &BTreeMap<FanOut, Output>,
         schema: &SchemaRef,
         facts: &Facts,
-        state: &SessionState,
+        context: &RunContext,
     ) -> Result<Self, EngineError> {
         let (mut feeds, mut work) = (Vec::new(), JoinSet::new());
         for (table, output) in outputs {
@@ -51,10 +51,10 @@ impl FannedOut {
             feeds.push(feed);
             let mut writer = output.write(schema.clone()).await?;
             let facts = facts::renamed(facts, asset_name(&component.asset().name, Some(*table)));
-            let (table, schema, state) = (*table, schema.clone(), state.clone());
+            let (table, schema, context) = (*table, schema.clone(), context.clone());
             work.spawn(async move {
                 let internal = |error| EngineError::internal("sorting a table beside the scores", error);
-                let mut batches = sorted(table, schema.clone(), fed, &state).await.map_err(internal)?;
+                let mut batches = sorted(table, schema.clone(), fed, &context).await.map_err(internal)?;
                 let mut rows = 0;
                 while let Some(batch) = batches.next().await {
                     let batch = batch.map_err(internal)?;
@@ -100,12 +100,12 @@ async fn sorted(
     table: FanOut,
     schema: SchemaRef,
     fed: mpsc::Receiver<RecordBatch>,
-    state: &SessionState,
+    context: &RunContext,
 ) -> Result<SendableRecordBatchStream, DataFusionError> {
     let scores = Fed { schema: schema.clone(), batches: Mutex::new(Some(fed)) };
     let scores = StreamingTable::try_new(schema, vec![Arc::new(scores)])?;
     let plan = fan_out::plan(table, provider_as_source(Arc::new(scores)))?;
-    execute_stream(query::physical(state, &plan).await?, state.task_ctx())
+    execute_stream(query::physical(context, &plan).await?, context.session().task_ctx())
 }
 
 /// Scores as they come out of the plan.

@@ -3,11 +3,11 @@
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
 use datafusion::error::Result;
-use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 
 use super::{query, session};
+use crate::io::context::RunContext;
 use crate::plan::bind::BoundInput;
 use crate::plan::input;
 
@@ -22,8 +22,8 @@ impl Footer {
     ///
     /// # Errors
     /// Where the files cannot be opened.
-    pub async fn read(input: &BoundInput, state: &SessionState) -> Result<Self> {
-        let scan = query::physical(&session::with_statistics(state), &input::scan(input)?.build()?).await?;
+    pub async fn read(input: &BoundInput, context: &RunContext) -> Result<Self> {
+        let scan = query::physical(&session::with_statistics(context), &input::scan(input)?.build()?).await?;
         let schema = scan.schema();
         let statistics: Statistics =
             StatisticsContext::new().compute(scan.as_ref(), &StatisticsArgs::new())?.as_ref().clone();

@@ -7,13 +7,14 @@ use datafusion::catalog::MemTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
-use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::TableSource;
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream_partitioned};
 use futures::StreamExt;
 use tokio::task::JoinSet;
 
-use super::{query, spill};
+use super::query;
+use crate::io::context::RunContext;
+use crate::io::spill;
 use crate::plan::bind::{BoundField, BoundInput};
 use crate::plan::input::{Window, customers};
 
@@ -36,14 +37,14 @@ pub async fn group(
     input: &BoundInput,
     window: Window,
     texts: impl Fn(&BoundField) -> bool,
-    state: &SessionState,
+    context: &RunContext,
 ) -> Result<Option<Grouped>> {
-    let plan = query::physical(state, &customers(input, window, texts)?).await?;
-    let _watched = spill::watch(&plan, state);
+    let plan = query::physical(context, &customers(input, window, texts)?).await?;
+    let _watched = spill::watch(&plan, context);
     let schema = plan.schema();
     let mut work = JoinSet::new();
-    for stream in execute_stream_partitioned(plan, state.task_ctx())? {
-        let pool = state.runtime_env().memory_pool.clone();
+    for stream in execute_stream_partitioned(plan, context.session().task_ctx())? {
+        let pool = context.session().runtime_env().memory_pool.clone();
         let held = MemoryConsumer::new("customers of an input").register(&pool);
         work.spawn(keep(stream, held, pool));
     }

@@ -12,65 +12,36 @@
 //! # }
 //! ```
 
-mod ahead;
-#[cfg(feature = "ballista")]
-mod ballista;
 mod blame;
 mod broken;
-mod cause;
 mod check;
-mod cluster;
 mod culprit;
 mod describe;
-mod earlier;
-mod encode;
 mod error;
-mod exhausted;
 mod explain;
 mod facts;
 mod fan_out;
 mod fold;
 mod footer;
-mod fuse;
-mod gather;
 mod grouped;
-mod ipc;
 mod limits;
 mod lineage;
-mod page_index;
-mod pages;
-mod parquet_vet;
 mod population;
 mod prepare;
 mod profile;
-mod publish;
-mod published;
 mod query;
 mod report;
-mod roots;
 mod row_ids;
 mod run;
-mod scratch;
-mod session;
-mod source;
-mod spill;
-#[cfg(feature = "ballista")]
-mod split;
+pub(crate) mod session;
 mod stages;
-mod steady;
-mod store;
-mod store_error;
 mod summary;
 mod table;
-mod text;
-mod thrift;
 mod trend;
 mod undivided;
 mod unique;
-mod upload;
-mod uri;
 mod version;
-mod workspace;
+mod work;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -84,30 +55,32 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::execute_stream;
 
+pub use crate::cluster::{ClusterConfig, ClusterError, NO_BALLISTA};
+pub use crate::intake::ipc::TakeRoom;
+pub use crate::io::IoError;
+pub use crate::io::output::keys as metadata_keys;
+pub use crate::io::roots::{Roots, output_place};
+pub use crate::io::scratch::file as scratch_file;
+pub use crate::io::store::StoreOptions;
+pub use crate::io::upload::uploads_ended;
 pub use check::{Check, Severity};
-pub use cluster::{ClusterConfig, ClusterError, NO_BALLISTA};
 pub use error::EngineError;
-pub use ipc::TakeRoom;
-pub use publish::keys as metadata_keys;
 pub use report::{
     ComponentExplanation, ComponentReport, Description, Dropped, Event, Explanation, FieldOrigin, FieldReport,
     IndicatorExplanation, InputDescription, InputReport, RunReport, ScoreSummary, Stage, StageReport, StatisticReport,
 };
-pub use roots::{Roots, output_place};
-pub use scratch::file as scratch_file;
 pub use session::EngineConfig;
-pub use store::StoreOptions;
 pub use table::{ColumnLineage, ColumnReport, OutputReport, SourceColumn};
-pub use upload::uploads_ended;
 
 use crate::component::{Component, ComponentError, Format, Problem, Recipe, read_text};
+use crate::intake::ipc::Intake;
+use crate::io::context::RunContext;
+use crate::io::roots;
+use crate::io::scratch::rewrite_stream;
+use crate::io::source::Source;
 
 /// Is told what happens while a run works.
 pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
-
-fn external(error: impl std::error::Error + Send + Sync + 'static) -> datafusion::error::DataFusionError {
-    datafusion::error::DataFusionError::External(Box::new(error))
-}
 
 /// Tells nobody.
 pub fn no_observer() -> Observer {
@@ -188,7 +161,7 @@ impl Engine {
         match component {
             Some(component) if problems.is_empty() => return Ok(component),
             Some(component) => {
-                if let Err(more) = prepare::open(&component, Utc::now(), &self.session()?).await {
+                if let Err(more) = prepare::open(&component, Utc::now(), &self.context()?).await {
                     problems.extend(more.problems().iter().cloned());
                 }
             }
@@ -209,12 +182,12 @@ impl Engine {
             read_text(path)
         };
         let read = Component::with_problems_reading(recipe, &read_file);
-        refused.into_inner().map_or(Ok(read), Err)
+        refused.into_inner().map_or(Ok(read), |error| Err(error.into()))
     }
 
     /// Refuses a component whose paths lead out of where the engine may read and write.
     fn admit(&self, component: &Component) -> Result<(), EngineError> {
-        roots::admit(self.config.roots.as_ref(), component)
+        Ok(roots::admit(self.config.roots.as_ref(), component)?)
     }
 
     /// Scores the customers and publishes the table.
@@ -230,7 +203,7 @@ impl Engine {
         observer: &Observer,
     ) -> Result<RunReport, EngineError> {
         self.admit(component)?;
-        run::materialize(component, request, &self.session()?, observer).await
+        run::materialize(component, request, &self.context()?, observer).await
     }
 
     /// Takes one customer's score apart.
@@ -244,7 +217,7 @@ impl Engine {
         customer_id: &str,
     ) -> Result<Explanation, EngineError> {
         self.admit(component)?;
-        explain::explain(component, request, &self.session()?, customer_id).await
+        explain::explain(component, request, &self.context()?, customer_id).await
     }
 
     /// The logical and the physical plan of a run, as text.
@@ -253,7 +226,7 @@ impl Engine {
     /// Whatever is wrong with the component or its inputs.
     pub async fn explain_plan(&self, component: &Component, request: &RunRequest) -> Result<String, EngineError> {
         self.admit(component)?;
-        describe::plan(component, request, &self.session()?).await
+        describe::plan(component, request, &self.context()?).await
     }
 
     /// What a component would do: its inputs are opened and checked, their rows are not read.
@@ -262,7 +235,7 @@ impl Engine {
     /// Whatever is wrong with the component or its inputs.
     pub async fn describe(&self, component: &Component) -> Result<Description, EngineError> {
         self.admit(component)?;
-        describe::describe(component, &self.session()?).await
+        describe::describe(component, &self.context()?).await
     }
 
     /// Schema of a file, folder or glob, its format told by its name.
@@ -270,8 +243,8 @@ impl Engine {
     /// # Errors
     /// Where it is not there or cannot be read.
     pub async fn read_schema(&self, path: &str) -> Result<SchemaRef, EngineError> {
-        let source = source::Source { role: "file", path, format: Format::told_by(path), key: None };
-        Ok(source.open(&self.session()?).await?.table.source.schema())
+        let source = Source { role: "file", path, format: Format::told_by(path), key: None };
+        Ok(source.open(&self.context()?).await?.table.source.schema())
     }
 
     /// The same engine, which may also read and write in this folder; its memory is the same.
@@ -301,7 +274,7 @@ impl Engine {
     /// # Errors
     /// Where the folder for temporary files cannot be used.
     pub fn scratch(&self) -> Result<tempfile::TempDir, EngineError> {
-        self.shared.workspace().scratch()
+        Ok(self.shared.workspace().scratch()?)
     }
 
     /// Checks an Arrow IPC stream that a stranger sent, and writes it down as an Arrow IPC file; `take` is asked for the
@@ -316,8 +289,8 @@ impl Engine {
         to: &Path,
         take: TakeRoom,
     ) -> Result<u64, EngineError> {
-        let intake = ipc::Intake { rows: session::input_limits(&self.config).rows, take };
-        scratch::rewrite_stream(role, stream, to, intake).await
+        let intake = Intake { rows: session::input_limits(&self.config).rows, take };
+        Ok(rewrite_stream(role, stream, to, intake).await?)
     }
 
     /// The rows of a table that a run has written, as they stand in the file.
@@ -325,20 +298,22 @@ impl Engine {
     /// # Errors
     /// Where it cannot be read.
     pub async fn read_table(&self, path: &str) -> Result<SendableRecordBatchStream, EngineError> {
-        let mut state = self.session()?;
+        let context = self.context()?;
+        let mut session = context.session().clone();
         // Scans choose types and an order of their own otherwise, and leave the run's facts behind.
-        let options = state.config_mut().options_mut();
+        let options = session.config_mut().options_mut();
         options.execution.parquet.schema_force_view_types = false;
         options.execution.parquet.skip_metadata = false;
         options.execution.target_partitions = 1;
-        let table = check::open(path, &state).await?;
+        let context = context.with_session(session);
+        let table = check::open(path, &context).await?;
         let internal = |error| EngineError::internal("reading the table", error);
         let plan = LogicalPlanBuilder::scan("scores", table.source, None).and_then(LogicalPlanBuilder::build);
-        let plan = query::physical(&state, &plan.map_err(internal)?).await.map_err(internal)?;
-        execute_stream(plan, state.task_ctx()).map_err(internal)
+        let plan = query::physical(&context, &plan.map_err(internal)?).await.map_err(internal)?;
+        execute_stream(plan, context.session().task_ctx()).map_err(internal)
     }
 
-    fn session(&self) -> Result<datafusion::execution::session_state::SessionState, EngineError> {
+    fn context(&self) -> Result<RunContext, EngineError> {
         session::new(&self.config, &self.shared)
     }
 }

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use datafusion::common::ScalarValue;
-use datafusion::execution::session_state::SessionState;
 
 use super::EngineError;
-use super::cluster::Work;
-use super::earlier::Earlier;
 use super::footer::plain_column;
 use super::profile::{Profile, number};
-use super::publish::keys;
-use super::{query, source};
+use super::query;
+use super::work::Work;
 use crate::component::{Component, ComponentError, PinnedStatistics, Population, check_pinned};
+use crate::io::IoError;
+use crate::io::context::RunContext;
+use crate::io::earlier_table::Earlier;
+use crate::io::output::keys;
+use crate::io::source;
 use crate::plan::bind::{BoundField, BoundInput};
 use crate::plan::input::Window;
 use crate::plan::population::{self, Wanted};
@@ -23,23 +25,18 @@ use crate::scorecard::{Aggregate, InputName, Statistic};
 ///
 /// # Errors
 /// Where an earlier output is named that is not there or recorded nothing.
-pub async fn pinned(component: &Component, state: &SessionState) -> Result<PinnedStatistics, EngineError> {
+pub async fn pinned(component: &Component, context: &RunContext) -> Result<PinnedStatistics, EngineError> {
     let path = match component.population() {
         Population::FromRun => return Ok(PinnedStatistics::new()),
         Population::Pinned(values) => return Ok(values.clone()),
         Population::FromOutput(path) => source::resolve(component.base_dir(), path),
     };
     let role = "population";
-    let unreadable = |reason: String| EngineError::Unreadable {
-        role: role.to_owned(),
-        path: path.clone(),
-        reason,
-        hint: "name an earlier output of this component, or give the statistics as a mapping".to_owned(),
-        source: None,
-    };
-    let earlier = Earlier::read(role, &path, state).await?;
+    let hint = "name an earlier output of this component, or give the statistics as a mapping";
+    let unreadable = |reason| IoError::refused(role, &path, reason, hint);
+    let earlier = Earlier::read(role, &path, context).await?;
     let Some(text) = earlier.as_ref().and_then(|earlier| earlier.fact(keys::POPULATION)) else {
-        return Err(unreadable("records no population statistics".to_owned()));
+        return Err(unreadable("records no population statistics".to_owned()).into());
     };
     let values: PinnedStatistics = serde_json::from_str(text)
         .map_err(|error| unreadable(format!("its population statistics cannot be read: {error}")))?;
@@ -79,7 +76,7 @@ pub async fn find(
     mut found: Statistics,
     bound: &Bound,
     window: Window,
-    (work, state): (&Work, &SessionState),
+    (work, context): (&Work, &RunContext),
 ) -> Result<Statistics, EngineError> {
     for (name, input) in &bound.inputs {
         let wanted = population::wanted(input, &found);
@@ -91,8 +88,8 @@ pub async fn find(
         let role = format!("input `{name}`");
         // A percentile has all values in one list, which no message between machines can hold.
         let exact = |wanted: &Wanted| matches!(wanted, Wanted::Statistic(_, Statistic::Percentile(_)));
-        let state = if wanted.iter().any(exact) { state } else { &work.state };
-        let row = query::single_row(state, &plan)
+        let context = if wanted.iter().any(exact) { context } else { &work.context };
+        let row = query::single_row(context, &plan)
             .await
             .map_err(|error| EngineError::unreadable(&role, &input.table.path, error))?;
         for (wanted, value) in wanted.iter().zip(&row) {

@@ -5,22 +5,23 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use datafusion::error::DataFusionError;
-use datafusion::execution::session_state::SessionState;
 use futures::future::join_all;
 use tokio::task::JoinSet;
 
-use super::cluster::Work;
-use super::fuse::Fusing;
-use super::gather::Gathering;
 use super::grouped::Grouped;
 use super::profile::{Profile, Strangers, number};
 use super::report::Stage;
-use super::source::{Files, Opened, Place, Source, resolve};
 use super::stages::Stages;
 use super::unique::Keys;
+use super::work::Work;
 use super::{EngineError, blame, culprit, grouped, no_observer, population, query, session, trend, unique, version};
+use crate::accel::fuse::Fusing;
+use crate::accel::gather::Gathering;
 use crate::component::{Component, Format, PinnedStatistics};
 use crate::error::ErrorKind;
+use crate::io::IoError;
+use crate::io::context::RunContext;
+use crate::io::source::{Files, Opened, Place, Source, resolve};
 use crate::plan::bind::{BoundField, BoundInput};
 use crate::plan::input::Window;
 use crate::plan::population::wanted;
@@ -52,7 +53,7 @@ pub struct Opening {
 ///
 /// # Errors
 /// Whatever is wrong with an input, or with the component in the light of its inputs.
-pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionState) -> Result<Opening, EngineError> {
+pub async fn open(component: &Component, as_of: DateTime<Utc>, context: &RunContext) -> Result<Opening, EngineError> {
     let (mut tables, mut files, mut places) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let mut read = BTreeMap::new();
     let mut warnings = component.warnings().to_vec();
@@ -61,15 +62,16 @@ pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionSt
         let path = resolve(component.base_dir(), &input.path);
         let role = format!("input `{name}`");
         let source = Source { role: &role, path: &path, format: input.format, key: input.key.as_deref() };
-        let Opened { table, files: count, bytes, place, objects, warnings: of_files } = match source.open(state).await {
-            Ok(opened) => opened,
-            // What can be mended in the component is told with all that the other inputs show.
-            Err(error) if mendable(&error) => {
-                unopened.push((format!("inputs.{name}.path"), error));
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
+        let Opened { table, files: count, bytes, place, objects, warnings: of_files } =
+            match source.open(context).await.map_err(EngineError::from) {
+                Ok(opened) => opened,
+                // What can be mended in the component is told with all that the other inputs show.
+                Err(error) if mendable(&error) => {
+                    unopened.push((format!("inputs.{name}.path"), error));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
         warnings.extend(of_files);
         read.insert(role, objects);
         tables.insert(*name, table);
@@ -80,9 +82,9 @@ pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionSt
     if let Some(path) = component.history() {
         let path = resolve(component.base_dir(), path);
         let source = Source { role: "history", path: &path, format: Format::told_by(&path), key: None };
-        match source.open(state).await {
+        match source.open(context).await.map_err(EngineError::from) {
             Ok(opened) => {
-                match trend::compared(component, &opened.objects, as_of, state).await {
+                match trend::compared(component, &opened.objects, as_of, context).await {
                     Ok(told) => warnings.extend(told),
                     Err(error) if mendable(&error) => unopened.push(("history".to_owned(), error)),
                     Err(error) => return Err(error),
@@ -91,7 +93,7 @@ pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionSt
                 history = Some(opened.table);
             }
             // The first run of an asset has no earlier materialization.
-            Err(EngineError::NotFound { path, .. }) => {
+            Err(EngineError::Io(IoError::NotFound { path, .. })) => {
                 warnings.push(format!("history: there is nothing at {path} yet; the trend columns are null"));
             }
             Err(error) if mendable(&error) => unopened.push(("history".to_owned(), error)),
@@ -99,10 +101,10 @@ pub async fn open(component: &Component, as_of: DateTime<Utc>, state: &SessionSt
         }
     }
     if !unopened.is_empty() {
-        let others = bind(component, &tables, history, state, as_of).err().map(EngineError::from);
+        let others = bind(component, &tables, history, context.session(), as_of).err().map(EngineError::from);
         return Err(EngineError::unopened(component, unopened, others));
     }
-    let bound = bind(component, &tables, history, state, as_of)?;
+    let bound = bind(component, &tables, history, context.session(), as_of)?;
     warnings.extend(
         bound
             .inputs
@@ -165,8 +167,8 @@ pub struct Prepared {
 }
 
 /// What makes a plan over inputs of so many rows faster.
-fn rules(state: &SessionState, rows: &[u64], refuse_repeats: bool) -> Vec<session::Rule> {
-    let room = session::share_of_memory(state, GROUPED);
+fn rules(context: &RunContext, rows: &[u64], refuse_repeats: bool) -> Vec<session::Rule> {
+    let room = session::share_of_memory(context, GROUPED);
     vec![Arc::new(Gathering { rows: rows.iter().sum(), room, at_once: AT_ONCE, refuse_repeats }), Arc::new(Fusing)]
 }
 
@@ -183,7 +185,7 @@ async fn keep_groups(
     bound: &mut Bound,
     known: &Statistics,
     (profiles, window): (&BTreeMap<InputName, Profile>, Window),
-    state: &SessionState,
+    context: &RunContext,
 ) -> Result<Vec<Grouped>, EngineError> {
     let wanted = |input: &BoundInput| !input.rows.one_each && !wanted(input, known).is_empty();
     let inputs: Vec<&mut BoundInput> = bound.inputs.values_mut().filter(|input| wanted(input)).collect();
@@ -192,11 +194,11 @@ async fn keep_groups(
         return Ok(kept);
     }
     let rows: Vec<u64> = inputs.iter().filter_map(|input| Some(profiles.get(&input.name)?.kept())).collect();
-    let state = &session::with(state, session::for_groupings(state, &rows), rules(state, &rows, false));
+    let context = &session::with_rules(context, session::for_groupings(context, &rows), rules(context, &rows, false));
     // One after the other, as rows take memory until they are grouped; each keeps all partitions busy.
     for input in inputs {
         let texts = |field: &BoundField| needs_text(component, &field.component, &field.indicator);
-        let grouped = grouped::group(input, window, texts, state).await;
+        let grouped = grouped::group(input, window, texts, context).await;
         let role = format!("input `{}`", input.name);
         if let Some(grouped) = grouped.map_err(|error| EngineError::unreadable(&role, &input.table.path, error))? {
             input.grouped = Some(grouped.table.clone());
@@ -214,7 +216,7 @@ impl Prepared {
     pub async fn new(
         component: &Component,
         as_of: Option<DateTime<Utc>>,
-        (state, work): (&SessionState, &Work),
+        (context, work): (&RunContext, &Work),
         effort: Effort,
         stages: &mut Stages<'_>,
     ) -> Result<Self, EngineError> {
@@ -223,30 +225,38 @@ impl Prepared {
         let as_of = as_of.unwrap_or(calculated_at);
         let window = Window { as_of, days: component.scorecard().analysis_period_days };
         stages.begin(Stage::Open);
-        let mut opening = open(component, as_of, state).await?;
-        let pinned = population::pinned(component, state).await?;
+        let mut opening = open(component, as_of, context).await?;
+        let pinned = population::pinned(component, context).await?;
         let mut version = JoinSet::new();
         let settings = version::Settings::new(&opening.bound, &pinned, as_of);
-        let (hashed, read, session) = (component.clone(), opening.read.clone(), state.clone());
+        let (hashed, read, session) = (component.clone(), opening.read.clone(), context.clone());
         version.spawn(async move { version::of(&hashed, settings, read, &session).await });
         for (name, (count, bytes)) in &opening.files {
             let files = if *count == 1 { "1 file".to_owned() } else { format!("{count} files") };
             stages.log(format!("input `{name}`: {files}, {bytes} bytes"));
         }
         stages.begin(Stage::Profile);
-        work.sees(&opening.bound, state).await?;
+        work.sees(&opening.bound, context).await?;
         // Only the operator for plain numbers notices keys that repeat.
         let unscored = Statistics::default();
         let bound = &opening.bound;
         let cutoffs = Cutoffs::of(component.scorecard());
-        let planner =
-            Planner { component, bound, statistics: &unscored, cutoffs, state, as_of, calculated_at, explain: false };
+        let planner = Planner {
+            component,
+            bound,
+            statistics: &unscored,
+            cutoffs,
+            state: context.session(),
+            as_of,
+            calculated_at,
+            explain: false,
+        };
         let counts = Cutoffs::need_counting(component.scorecard());
         // Whoever counts scores before they are written would not notice.
         let sample = effort == Effort::Quick && planner.joins_numbers() && !counts && !opening.bound.aligns_any();
         // Side by side, as each of them has parts that keep one processor busy and no more.
         let looked_at = opening.bound.inputs.iter_mut().map(|(name, input)| async move {
-            let profile = Profile::of(input, window, state, work).await?;
+            let profile = Profile::of(input, window, context, work).await?;
             input.rows.all_have_keys = profile.count(Count::NoKey) == Some(0);
             let keys = unique::of_rows(input, window, &profile, work, sample && !ranks(input)).await?;
             input.rows.one_each = keys != Keys::Repeat;
@@ -255,7 +265,7 @@ impl Prepared {
         // All of them to their ends, so that of several errors it is always the same one that is told.
         let looked_at = match join_all(looked_at).await.into_iter().collect::<Result<Vec<_>, EngineError>>() {
             Ok(looked_at) => looked_at,
-            Err(error) => return Err(blame::sql(error, (component, &opening.bound), window, state).await),
+            Err(error) => return Err(blame::sql(error, (component, &opening.bound), window, context).await),
         };
         let unproven = looked_at.iter().any(|(_, unproven)| *unproven);
         let mut profiles: BTreeMap<_, _> = looked_at.into_iter().map(|(profile, _)| profile).collect();
@@ -263,7 +273,7 @@ impl Prepared {
             let plan = opening.bound.strangers(input, window);
             let plan = plan.map_err(|error| EngineError::internal("planning who is not scored", error))?;
             if let (Some(plan), Some(profile)) = (plan, profiles.get_mut(name)) {
-                let row = query::single_row(&work.state, &plan).await;
+                let row = query::single_row(&work.context, &plan).await;
                 let role = format!("input `{name}`");
                 let row = row.map_err(|error| EngineError::unreadable(&role, &input.table.path, error))?;
                 let at = |column: usize| row.get(column).map_or(0, number);
@@ -277,14 +287,14 @@ impl Prepared {
         let known = population::known(&pinned, &opening.bound, &profiles);
         let mut kept = Vec::new();
         if effort != Effort::Plain && !work.remote {
-            kept = match keep_groups(component, &mut opening.bound, &known, (&profiles, window), state).await {
+            kept = match keep_groups(component, &mut opening.bound, &known, (&profiles, window), context).await {
                 Ok(kept) => kept,
-                Err(error) => return Err(blame::sql(error, (component, &opening.bound), window, state).await),
+                Err(error) => return Err(blame::sql(error, (component, &opening.bound), window, context).await),
             };
         }
-        let statistics = match population::find(known, &opening.bound, window, (work, state)).await {
+        let statistics = match population::find(known, &opening.bound, window, (work, context)).await {
             Ok(statistics) => statistics,
-            Err(error) => return Err(blame::sql(error, (component, &opening.bound), window, state).await),
+            Err(error) => return Err(blame::sql(error, (component, &opening.bound), window, context).await),
         };
         let mut prepared = Self {
             opening,
@@ -299,19 +309,19 @@ impl Prepared {
             _kept: kept,
         };
         if counts {
-            prepared.cutoffs = prepared.counted(component, state).await?;
+            prepared.cutoffs = prepared.counted(component, context).await?;
         }
         Ok(prepared)
     }
 
     /// Where the flags begin, by numbers of customers.
-    async fn counted(&self, component: &Component, state: &SessionState) -> Result<Cutoffs, EngineError> {
-        let session = self.session(state);
+    async fn counted(&self, component: &Component, context: &RunContext) -> Result<Cutoffs, EngineError> {
+        let session = self.session(context);
         let plan = self.planner(component, &session, false).counting();
         let plan = plan.map_err(|error| EngineError::internal("planning where the flags begin", error))?;
         match query::single_row(&session, &plan).await {
             Ok(row) => Ok(self.cutoffs.counted(component.scorecard(), &row)),
-            Err(error) => Err(culprit::name(error, &self.planner(component, state, false)).await),
+            Err(error) => Err(culprit::name(error, &self.planner(component, context, false), context).await),
         }
     }
 
@@ -322,10 +332,10 @@ impl Prepared {
     pub async fn to_look(
         component: &Component,
         as_of: Option<DateTime<Utc>>,
-        state: &SessionState,
+        context: &RunContext,
     ) -> Result<Self, EngineError> {
-        let (here, observer) = (Work::here(state), no_observer());
-        Self::new(component, as_of, (state, &here), Effort::Plain, &mut Stages::new(&observer)).await
+        let (here, observer) = (Work::here(context), no_observer());
+        Self::new(component, as_of, (context, &here), Effort::Plain, &mut Stages::new(&observer)).await
     }
 
     /// The data version, once it is known.
@@ -341,14 +351,14 @@ impl Prepared {
     }
 
     /// A session for the plan of the scores in this process.
-    pub fn session(&self, state: &SessionState) -> SessionState {
+    pub fn session(&self, context: &RunContext) -> RunContext {
         let mut rows = self.rows();
-        let config = session::for_rows(state, &rows);
+        let config = session::for_rows(context, &rows);
         if self.opening.bound.history.is_some() {
             // About as many as there are customers.
             rows.push(rows.iter().copied().max().unwrap_or(0));
         }
-        session::with(state, config, rules(state, &rows, self.unproven))
+        session::with_rules(context, config, rules(context, &rows, self.unproven))
     }
 
     /// Rows of each input that count.
@@ -357,13 +367,13 @@ impl Prepared {
     }
 
     /// What makes the plan.
-    pub fn planner<'a>(&'a self, component: &'a Component, state: &'a SessionState, explain: bool) -> Planner<'a> {
+    pub fn planner<'a>(&'a self, component: &'a Component, context: &'a RunContext, explain: bool) -> Planner<'a> {
         Planner {
             component,
             bound: &self.opening.bound,
             statistics: &self.statistics,
             cutoffs: self.cutoffs,
-            state,
+            state: context.session(),
             as_of: self.as_of,
             calculated_at: self.calculated_at,
             explain,

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
-use datafusion::execution::session_state::SessionState;
 
 use super::EngineError;
-use super::cluster::Work;
 use super::footer::{Footer, plain_column};
-use super::limits::InputLimits;
 use super::query;
 use super::report::Dropped;
+use super::work::Work;
+use crate::intake::limits::InputLimits;
+use crate::io::IoError;
+use crate::io::context::RunContext;
 use crate::plan::bind::BoundInput;
 use crate::plan::input::Window;
 use crate::plan::profile::{self, Count};
@@ -52,15 +53,17 @@ impl Profile {
     pub async fn of(
         input: &BoundInput,
         window: Window,
-        state: &SessionState,
+        context: &RunContext,
         work: &Work,
     ) -> Result<Self, EngineError> {
         let role = format!("input `{}`", input.name);
         let unreadable_input = |error| EngineError::unreadable(&role, &input.table.path, error);
         let internal = |error| EngineError::internal("planning the profile", error);
-        let footer = Footer::read(input, state).await.map_err(unreadable_input)?;
-        let admit = |rows| match state.config().get_extension::<InputLimits>() {
-            Some(limits) => limits.admit_rows(&role, &input.table.path, rows),
+        let footer = Footer::read(input, context).await.map_err(unreadable_input)?;
+        let admit = |rows| match context.session().config().get_extension::<InputLimits>() {
+            Some(limits) => {
+                limits.admit_rows(rows).map_err(|error| IoError::not_taken(&role, &input.table.path, &error.into()))
+            }
             None => Ok(()),
         };
         admit(footer.rows().unwrap_or(0))?;
@@ -88,7 +91,7 @@ impl Profile {
         }
         if !open.is_empty() {
             let plan = profile::plan(input, window, &open).map_err(internal)?;
-            let row = query::single_row(&work.state, &plan).await.map_err(unreadable_input)?;
+            let row = query::single_row(&work.context, &plan).await.map_err(unreadable_input)?;
             counts.extend(open.into_iter().zip(row.iter().map(number)));
         }
         let mut unmapped = BTreeMap::new();
@@ -100,7 +103,7 @@ impl Profile {
             let Some(plan) = plan else { continue };
             unmapped.insert(
                 at,
-                query::rows(&work.state, &plan).await.and_then(|rows| texts(&rows)).map_err(unreadable_input)?,
+                query::rows(&work.context, &plan).await.and_then(|rows| texts(&rows)).map_err(unreadable_input)?,
             );
         }
         let mut unreadable = Vec::new();
@@ -108,7 +111,7 @@ impl Profile {
             && let Some(plan) = profile::unreadable_timestamps(input, SHOWN_TEXTS).map_err(internal)?
         {
             unreadable =
-                query::rows(&work.state, &plan).await.and_then(|rows| texts(&rows)).map_err(unreadable_input)?;
+                query::rows(&work.context, &plan).await.and_then(|rows| texts(&rows)).map_err(unreadable_input)?;
         }
         let profile = Self { counts, unmapped, unreadable, strangers: Strangers::default(), footer };
         admit(profile.rows())?;

@@ -6,26 +6,26 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use futures::StreamExt;
 
-use super::gather::GatherExec;
-use super::spill;
+use crate::accel::gather::GatherExec;
 #[cfg(feature = "ballista")]
-use super::{ballista, split};
+use crate::cluster::{ballista, split};
+use crate::io::context::RunContext;
+use crate::io::spill;
 
 /// A plan, optimized and ready to run.
 ///
 /// # Errors
 /// What the planner says.
-pub async fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+pub async fn physical(context: &RunContext, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
     #[cfg(feature = "ballista")]
-    if ballista::is_remote(state) {
-        return split::physical(state, plan).await;
+    if ballista::is_remote(context.session()) {
+        return split::physical(context, plan).await;
     }
-    state.create_physical_plan(plan).await
+    context.session().create_physical_plan(plan).await
 }
 
 /// A plan at work; dropping it ends the work, wherever it is done.
@@ -41,13 +41,13 @@ impl Running {
     ///
     /// # Errors
     /// What the planner says, or a reader at its first look.
-    pub async fn start(state: &SessionState, plan: &LogicalPlan) -> Result<Self> {
-        let plan = physical(state, plan).await?;
+    pub async fn start(context: &RunContext, plan: &LogicalPlan) -> Result<Self> {
+        let plan = physical(context, plan).await?;
         Ok(Self {
             #[cfg(feature = "ballista")]
-            job: ballista::Job::of(&plan, state),
-            watched: spill::watch(&plan, state),
-            batches: execute_stream(plan, state.task_ctx())?,
+            job: ballista::Job::of(&plan, context),
+            watched: spill::watch(&plan, context),
+            batches: execute_stream(plan, context.session().task_ctx())?,
         })
     }
 
@@ -72,8 +72,8 @@ impl Running {
 ///
 /// # Errors
 /// What the planner or a reader says.
-pub async fn rows(state: &SessionState, plan: &LogicalPlan) -> Result<Vec<RecordBatch>> {
-    let mut running = Running::start(state, plan).await?;
+pub async fn rows(context: &RunContext, plan: &LogicalPlan) -> Result<Vec<RecordBatch>> {
+    let mut running = Running::start(context, plan).await?;
     let mut batches = Vec::new();
     while let Some(batch) = running.next().await {
         batches.push(batch?);
@@ -85,8 +85,8 @@ pub async fn rows(state: &SessionState, plan: &LogicalPlan) -> Result<Vec<Record
 ///
 /// # Errors
 /// What the planner or a reader says.
-pub async fn single_row(state: &SessionState, plan: &LogicalPlan) -> Result<Vec<ScalarValue>> {
-    let batches = rows(state, plan).await?;
+pub async fn single_row(context: &RunContext, plan: &LogicalPlan) -> Result<Vec<ScalarValue>> {
+    let batches = rows(context, plan).await?;
     let batch = batches.iter().find(|batch| batch.num_rows() > 0);
     let batch = batch.ok_or_else(|| DataFusionError::Internal("an aggregate without a row".to_owned()))?;
     batch.columns().iter().map(|column| ScalarValue::try_from_array(column, 0)).collect()

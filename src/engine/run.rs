@@ -5,23 +5,23 @@ use std::collections::BTreeMap;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result as EngineResult};
-use datafusion::execution::session_state::SessionState;
 
-use super::cluster::Work;
-use super::earlier::Earlier;
 use super::fan_out::FannedOut;
 use super::fold::Fold;
 use super::prepare::{Effort, Prepared};
-use super::publish::{Output, Staged};
 use super::query::Running;
 use super::report::{Event, RunReport, Stage};
 use super::stages::Stages;
 use super::table::{self, OutputReport};
-use super::{
-    EngineError, Observer, RunRequest, check, culprit, facts, gather, lineage, published, row_ids, session, source,
-    summary,
-};
+use super::work::Work;
+use super::{EngineError, Observer, RunRequest, check, culprit, facts, lineage, row_ids, session, summary};
+use crate::accel::gather;
 use crate::component::{Component, ComponentError, FanOut, Population};
+use crate::io::IoError;
+use crate::io::context::RunContext;
+use crate::io::earlier_table::Earlier;
+use crate::io::output::{Output, Staged};
+use crate::io::{publish, source};
 use crate::plan::schema;
 
 /// Scores the customers and publishes the table.
@@ -31,7 +31,7 @@ use crate::plan::schema;
 pub async fn materialize(
     component: &Component,
     request: &RunRequest,
-    state: &SessionState,
+    context: &RunContext,
     observer: &Observer,
 ) -> Result<RunReport, EngineError> {
     let mut stages = Stages::new(observer);
@@ -40,12 +40,12 @@ pub async fn materialize(
         let problem = component.problem("output", "the component names no output".to_owned(), hint);
         return Err(ComponentError::new(vec![problem]).into());
     };
-    let claim = |path: &str| Output::claim(&source::resolve(component.base_dir(), path), state);
+    let claim = |path: &str| Output::claim(&source::resolve(component.base_dir(), path), context);
     let output = claim(path)?;
     let besides = component.fan_out().iter().map(|(table, path)| Ok((*table, claim(path)?)));
     let besides = besides.collect::<Result<BTreeMap<FanOut, Output>, EngineError>>()?;
-    let work = Work::of(component, state).await?;
-    let mut prepared = Prepared::new(component, request.as_of, (state, &work), Effort::Quick, &mut stages).await?;
+    let work = Work::of(component, context).await?;
+    let mut prepared = Prepared::new(component, request.as_of, (context, &work), Effort::Quick, &mut stages).await?;
     refuse_own_files(component, "output", &output, &prepared)?;
     for (table, output) in &besides {
         let key = format!("fan_out.{}", table.name());
@@ -58,7 +58,7 @@ pub async fn materialize(
     stages.begin(Stage::Score);
     let schema = schema::output(component);
     let outputs = Outputs { scores: &output, besides: &besides, schema: &schema };
-    let run = Run { component, request, state, work: &work, observer };
+    let run = Run { component, request, context, work: &work, observer };
     let written = match run.score(&mut prepared, &outputs).await? {
         Some(written) => written,
         None => {
@@ -68,7 +68,7 @@ pub async fn materialize(
             let as_of = prepared.as_of;
             // With the memory that it holds.
             drop(prepared);
-            prepared = Prepared::new(component, Some(as_of), (state, &work), Effort::Proven, &mut stages).await?;
+            prepared = Prepared::new(component, Some(as_of), (context, &work), Effort::Proven, &mut stages).await?;
             stages.begin(Stage::Score);
             let repeated = || DataFusionError::Internal("customers repeat where none does".to_owned());
             let written = run.score(&mut prepared, &outputs).await?;
@@ -77,12 +77,12 @@ pub async fn materialize(
     };
     let Written { staged, tables, fold, data_version } = written;
     for (role, files) in &prepared.opening.read {
-        files.same(role, &work, state).await?;
+        files.same(role, work.remote, context).await?;
     }
     stages.log(format!("{} customers scored", fold.customers));
     row_ids::refuse(component, &prepared, &fold)?;
     if fold.customers == 0 && !request.allow_empty {
-        refuse_to_empty(&output, &prepared, state).await?;
+        refuse_to_empty(&output, &prepared, context).await?;
     }
     stages.begin(Stage::Publish);
     let lineage = lineage::of(component, &prepared.opening.bound, &schema);
@@ -106,7 +106,7 @@ pub async fn materialize(
         }
     }
     places.push((&output, staged));
-    let mut sizes = published::all(places).await?;
+    let mut sizes = publish::all(places).await?;
     let written = report(None, &output, fold.customers, sizes.pop().unwrap_or(0));
     for ((table, output, rows), bytes) in told.into_iter().zip(sizes) {
         fan_out.push(report(Some(table), output, rows, bytes));
@@ -118,14 +118,14 @@ pub async fn materialize(
     (report.fan_out, report.data_version) = (fan_out, data_version);
     if request.checks || request.preview_rows > 0 {
         stages.begin(Stage::Check);
-        let table = check::open(&output.path(), state).await?;
+        let table = check::open(&output.path(), context).await?;
         if request.checks {
-            report.checks = check::of_table(component, prepared.cutoffs, &table, state).await?;
+            report.checks = check::of_table(component, prepared.cutoffs, &table, context).await?;
             let of_run = check::of_run(component, &report);
             report.checks.extend(of_run);
         }
         if request.preview_rows > 0 {
-            report.preview = Some(check::preview(&table, request.preview_rows, state).await?);
+            report.preview = Some(check::preview(&table, request.preview_rows, context).await?);
         }
     }
     stages.end();
@@ -134,13 +134,13 @@ pub async fn materialize(
 }
 
 /// Refuses to replace a table that has customers by one that has none.
-async fn refuse_to_empty(output: &Output, prepared: &Prepared, state: &SessionState) -> Result<(), EngineError> {
+async fn refuse_to_empty(output: &Output, prepared: &Prepared, context: &RunContext) -> Result<(), EngineError> {
     let path = output.path();
-    let rows = match Earlier::read("output", &path, state).await {
+    let rows = match Earlier::read("output", &path, context).await {
         Ok(earlier) => earlier.map_or(0, |earlier| earlier.rows()),
         // Nothing is there, or nothing that this program wrote.
-        Err(EngineError::NotFound { .. } | EngineError::Unreadable { .. }) => 0,
-        Err(error) => return Err(error),
+        Err(IoError::NotFound { .. } | IoError::Unreadable { .. }) => 0,
+        Err(error) => return Err(error.into()),
     };
     if rows == 0 {
         return Ok(());
@@ -198,7 +198,7 @@ fn refuse_earlier(component: &Component, key: &str, output: &Output) -> Result<(
 struct Run<'a> {
     component: &'a Component,
     request: &'a RunRequest,
-    state: &'a SessionState,
+    context: &'a RunContext,
     work: &'a Work,
     observer: &'a Observer,
 }
@@ -221,20 +221,20 @@ struct Written {
 impl Run<'_> {
     /// Writes the tables; `None` where inputs that were only taken to have one row for each customer have not.
     async fn score(&self, prepared: &mut Prepared, outputs: &Outputs<'_>) -> Result<Option<Written>, EngineError> {
-        let Self { component, request, state, observer, .. } = self;
-        let planner = prepared.planner(component, state, false);
+        let Self { component, request, context, observer, .. } = self;
+        let planner = prepared.planner(component, context, false);
         let mut fold = Fold::new(component, &planner);
         let plan = planner.plan().map_err(|error| EngineError::internal("planning the scores", error))?;
         // Before the plan runs, which begins to read at once: whoever may not write is told first.
         let mut writer = outputs.scores.write(outputs.schema.clone()).await?;
         let facts = facts::of_run(component, request, prepared);
-        let besides = FannedOut::start(component, outputs.besides, outputs.schema, &facts, state).await?;
-        let own = &self.work.state;
+        let besides = FannedOut::start(component, outputs.besides, outputs.schema, &facts, context).await?;
+        let own = &self.work.context;
         let work = &match self.work.remote {
-            true => session::with(own, session::for_rows(own, &prepared.rows()), Vec::new()),
+            true => session::with_rules(own, session::for_rows(own, &prepared.rows()), Vec::new()),
             false => prepared.session(own),
         };
-        let at_fault = |error| culprit::name(error, &planner);
+        let at_fault = |error| culprit::name(error, &planner, context);
         let mut batches = match Running::start(work, &plan).await {
             Ok(started) if prepared.unproven && !started.refuses_repeats() => return Ok(None),
             Ok(started) => started,

@@ -12,14 +12,16 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use super::cluster::{Cluster, ClusterConfig};
-use super::limits::{self, InputLimits};
-use super::pages::Arriving;
-use super::spill::Spilled;
-use super::store::{StoreOptions, Stores};
+use super::EngineError;
+use super::limits;
 use super::undivided::Undivided;
-use super::workspace::Workspace;
-use super::{EngineError, Roots};
+use crate::cluster::{Cluster, ClusterConfig};
+use crate::intake::limits::InputLimits;
+use crate::io::context::{Access, Guards, RunContext};
+use crate::io::roots::Roots;
+use crate::io::spill::Spilled;
+use crate::io::store::{StoreOptions, Stores};
+use crate::io::workspace::Workspace;
 
 /// Rows from which on large batches pay.
 const MANY_ROWS: u64 = 1_000_000;
@@ -105,7 +107,7 @@ impl Shared {
         Ok(Self {
             memory,
             disk: Arc::new(disk),
-            stores: Arc::new(Stores::new(config)),
+            stores: Arc::new(Stores::new(config.store_options.clone(), config.store_timeout, config.temp_dir.clone())),
             spilled: Arc::default(),
             workspace,
         })
@@ -123,29 +125,22 @@ impl Shared {
 ///
 /// # Errors
 /// Where the engine cannot be set up.
-pub fn new(config: &EngineConfig, shared: &Shared) -> Result<SessionState, EngineError> {
+pub fn new(config: &EngineConfig, shared: &Shared) -> Result<RunContext, EngineError> {
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(shared.memory.clone()).build();
     let mut runtime = runtime.map_err(|error| EngineError::internal("setting up the engine", error))?;
     runtime.disk_manager = shared.disk.clone();
     let runtime = Arc::new(runtime);
     // A column with one value and NaN has equal extremes in a footer, and scans would take it for constant.
-    let mut session = SessionConfig::new().with_collect_statistics(false).with_extension(shared.spilled.clone());
+    let mut session = SessionConfig::new().with_collect_statistics(false);
     if let Some(partitions) = config.target_partitions {
         session = session.with_target_partitions(partitions);
     }
     // Joined inputs have hardly two rows with one key to bring together before they are spread over the partitions.
     session.options_mut().execution.skip_partial_aggregation_probe_rows_threshold = PROBED_ROWS;
-    session = session.with_extension(shared.stores.clone());
-    session = session.with_extension(Arc::new(input_limits(config))).with_extension(Arc::<Arriving>::default());
     // Indexes lead readers to other pages than those that `pages` looks at, and help no scan of whole columns.
     session.options_mut().execution.parquet.enable_page_index = false;
     session.options_mut().execution.parquet.bloom_filter_on_read = false;
-    if let Some(roots) = &config.roots {
-        session = session.with_extension(Arc::new(roots.clone()));
-    }
-    if let Some(cluster) = &config.cluster {
-        let workspace = shared.workspace().path().to_owned();
-        session = session.with_extension(Arc::new(Cluster { config: cluster.clone(), workspace }));
+    if config.cluster.is_some() {
         // Executors have no rule of ours that keeps `percentile_cont` from a grouping that is given up half-way.
         session.options_mut().execution.skip_partial_aggregation_probe_ratio_threshold = NEVER_SKIPPED;
         // Views carry their buffers whole, however few rows of them are left, and messages between machines are limited.
@@ -156,22 +151,35 @@ pub fn new(config: &EngineConfig, shared: &Shared) -> Result<SessionState, Engin
     // Columns are named as the files name them, in upper and lower case.
     session.options_mut().sql_parser.enable_ident_normalization = false;
     let state = SessionContext::new_with_config_rt(session, runtime).state();
-    let config = state.config().clone();
-    Ok(with(&state, config, vec![Arc::new(Undivided)]))
+    let settings = state.config().clone();
+    let guards = Guards {
+        limits: input_limits(config),
+        access: config.roots.clone().map_or(Access::Unrestricted, Access::Within),
+        stores: shared.stores.clone(),
+        spilled: shared.spilled.clone(),
+        cluster: config.cluster.clone().map(|config| {
+            let workspace = shared.workspace().path().to_owned();
+            Arc::new(Cluster { config, workspace })
+        }),
+    };
+    Ok(RunContext::new(with(&state, settings, vec![Arc::new(Undivided)]), guards))
 }
 
 /// The same session, whose plans the cluster runs.
 ///
 /// # Errors
 /// Where its scheduler cannot be reached.
-pub async fn on_cluster(state: &SessionState, config: &ClusterConfig) -> Result<SessionState, EngineError> {
+pub async fn on_cluster(context: &RunContext, config: &ClusterConfig) -> Result<RunContext, EngineError> {
     #[cfg(feature = "ballista")]
-    return Ok(super::ballista::session(state, config).await?);
+    {
+        let session = crate::cluster::ballista::session(context.session(), config).await;
+        Ok(context.with_session(session.map_err(crate::io::IoError::from)?))
+    }
     #[cfg(not(feature = "ballista"))]
     {
-        let _ = (state, config);
+        let _ = (context, config);
         // No configuration of a cluster can be made in such a build.
-        let missing = datafusion::error::DataFusionError::Internal(super::cluster::NO_BALLISTA.to_owned());
+        let missing = datafusion::error::DataFusionError::Internal(crate::cluster::NO_BALLISTA.to_owned());
         Err(EngineError::internal("looking for a cluster", missing))
     }
 }
@@ -180,10 +188,10 @@ pub async fn on_cluster(state: &SessionState, config: &ClusterConfig) -> Result<
 ///
 /// Large batches cost less for each row, but memory that no pool counts, and that small tables do not win back. Inputs that
 /// are enough to keep the partitions busy side by side are read in one go each: what is decoded at once takes memory too.
-pub fn for_rows(state: &SessionState, rows: &[u64]) -> SessionConfig {
-    let config = for_groupings(state, rows);
+pub fn for_rows(context: &RunContext, rows: &[u64]) -> SessionConfig {
+    let config = for_groupings(context, rows);
     let (largest, total) = (rows.iter().max().copied().unwrap_or(0), rows.iter().sum());
-    let busy = largest.saturating_mul(state.config().target_partitions() as u64) <= total;
+    let busy = largest.saturating_mul(context.session().config().target_partitions() as u64) <= total;
     match busy {
         true => config.with_repartition_file_scans(false).with_round_robin_repartition(false),
         false => config,
@@ -191,18 +199,18 @@ pub fn for_rows(state: &SessionState, rows: &[u64]) -> SessionConfig {
 }
 
 /// Settings for plans that group inputs of so many rows.
-pub fn for_groupings(state: &SessionState, rows: &[u64]) -> SessionConfig {
-    let roomy = match state.runtime_env().memory_pool.memory_limit() {
+pub fn for_groupings(context: &RunContext, rows: &[u64]) -> SessionConfig {
+    let roomy = match context.session().runtime_env().memory_pool.memory_limit() {
         MemoryLimit::Finite(limit) => limit >= ROOMY,
         MemoryLimit::Infinite | MemoryLimit::Unknown => true,
     };
-    let config = state.config().clone();
+    let config = context.session().config().clone();
     if rows.iter().sum::<u64>() >= MANY_ROWS && roomy { config.with_batch_size(LARGE_BATCH) } else { config }
 }
 
 /// Bytes that are one of so many equal shares of what runs have left of their memory.
-pub fn share_of_memory(state: &SessionState, shares: usize) -> usize {
-    let pool = &state.runtime_env().memory_pool;
+pub fn share_of_memory(context: &RunContext, shares: usize) -> usize {
+    let pool = &context.session().runtime_env().memory_pool;
     match pool.memory_limit() {
         MemoryLimit::Finite(limit) => limit.saturating_sub(pool.reserved()) / shares,
         MemoryLimit::Infinite | MemoryLimit::Unknown => usize::MAX,
@@ -218,7 +226,12 @@ pub fn with(state: &SessionState, config: SessionConfig, mut rules: Vec<Rule>) -
     builder.with_physical_optimizer_rules(rules).build()
 }
 
-/// The same session, in which scans know their files' statistics.
-pub fn with_statistics(state: &SessionState) -> SessionState {
-    with(state, state.config().clone().with_collect_statistics(true), Vec::new())
+/// The same run in a session with these settings, whose physical plans go through these rules before the engine's own.
+pub fn with_rules(context: &RunContext, config: SessionConfig, rules: Vec<Rule>) -> RunContext {
+    context.with_session(with(context.session(), config, rules))
+}
+
+/// The same run in a session whose scans know their files' statistics.
+pub fn with_statistics(context: &RunContext) -> RunContext {
+    with_rules(context, context.session().config().clone().with_collect_statistics(true), Vec::new())
 }

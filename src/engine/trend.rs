@@ -1,14 +1,14 @@
 //! What the scores of a run are compared with: earlier ones, and of the same scorecard, as far as their files tell.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use datafusion::execution::session_state::SessionState;
 use object_store::local::LocalFileSystem;
 
 use super::EngineError;
-use super::earlier::Earlier;
-use super::publish::keys;
-use super::source::Files;
 use crate::component::{Component, ComponentError};
+use crate::io::context::RunContext;
+use crate::io::earlier_table::Earlier;
+use crate::io::output::keys;
+use crate::io::source::Files;
 
 /// What should be said of the files that the trend is taken from.
 ///
@@ -19,7 +19,7 @@ pub async fn compared(
     component: &Component,
     history: &Files,
     as_of: DateTime<Utc>,
-    state: &SessionState,
+    context: &RunContext,
 ) -> Result<Vec<String>, EngineError> {
     let mut warnings = Vec::new();
     for object in &history.objects {
@@ -33,7 +33,7 @@ pub async fn compared(
             }
         };
         // What is no Parquet file tells nothing.
-        let earlier = Earlier::read("history", &path, state).await?;
+        let earlier = Earlier::read("history", &path, context).await?;
         let fact = |key| earlier.as_ref().and_then(|earlier| earlier.fact(key));
         match fact(keys::AS_OF).and_then(|text| DateTime::parse_from_rfc3339(text).ok()) {
             None => warnings.push(format!(

@@ -5,16 +5,16 @@ use datafusion::common::HashSet;
 use datafusion::common::hash_utils::{QualityRandomState, create_hashes};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use datafusion::execution::session_state::SessionState;
 use datafusion::functions_aggregate::count::count;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream_partitioned};
 use futures::StreamExt;
 use tokio::task::JoinSet;
 
-use super::cluster::Work;
 use super::profile::{Profile, number};
+use super::work::Work;
 use super::{EngineError, query};
+use crate::io::context::RunContext;
 use crate::plan::bind::BoundInput;
 use crate::plan::input::{Window, keys};
 
@@ -57,8 +57,8 @@ pub async fn of_rows(
     let sampled = sample && !work.remote && profile.kept() > SAMPLE as u64;
     let differ = match work.remote {
         true => all_differ_there(input, window, profile.kept(), work).await,
-        false if sampled => differ(input, window, SAMPLE as u64, true, &work.state).await,
-        false => differ(input, window, profile.kept(), false, &work.state).await,
+        false if sampled => differ(input, window, SAMPLE as u64, true, &work.context).await,
+        false => differ(input, window, profile.kept(), false, &work.context).await,
     };
     Ok(match differ.map_err(|error| EngineError::unreadable(&role, &input.table.path, error))? {
         true if sampled => Keys::SeemToDiffer,
@@ -71,12 +71,12 @@ pub async fn of_rows(
 async fn all_differ_there(input: &BoundInput, window: Window, rows: u64, work: &Work) -> Result<bool> {
     let keys = LogicalPlanBuilder::from(keys(input, window)?).distinct()?;
     let plan = keys.aggregate(Vec::<Expr>::new(), [count(lit(1_i64))])?.build()?;
-    let row = query::single_row(&work.state, &plan).await?;
+    let row = query::single_row(&work.context, &plan).await?;
     Ok(row.first().map(number) == Some(rows))
 }
 
-async fn differ(input: &BoundInput, window: Window, rows: u64, first: bool, state: &SessionState) -> Result<bool> {
-    let reservation = MemoryConsumer::new("hashes of keys").register(&state.runtime_env().memory_pool);
+async fn differ(input: &BoundInput, window: Window, rows: u64, first: bool, context: &RunContext) -> Result<bool> {
+    let reservation = MemoryConsumer::new("hashes of keys").register(&context.session().runtime_env().memory_pool);
     // The hashes, and once more while they are brought together.
     let needed = usize::try_from(rows).unwrap_or(usize::MAX).saturating_mul(2 * size_of::<u64>());
     if reservation.try_grow(needed).is_err() {
@@ -86,8 +86,8 @@ async fn differ(input: &BoundInput, window: Window, rows: u64, first: bool, stat
     if first {
         plan = LogicalPlanBuilder::from(plan).limit(0, Some(usize::try_from(rows).unwrap_or(SAMPLE)))?.build()?;
     }
-    let plan = query::physical(state, &plan).await?;
-    let streams = execute_stream_partitioned(plan, state.task_ctx())?;
+    let plan = query::physical(context, &plan).await?;
+    let streams = execute_stream_partitioned(plan, context.session().task_ctx())?;
     let mut work = JoinSet::new();
     for stream in streams {
         work.spawn(hashes(stream));

@@ -8,15 +8,15 @@ use std::io::{self, Read};
 use blake3::Hasher;
 use chrono::{DateTime, Utc};
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
 use futures::TryStreamExt;
 use object_store::{GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
 use url::Position;
 
 use super::EngineError;
-use super::source::Files;
 use crate::component::{Component, PinnedStatistics};
+use crate::io::context::RunContext;
+use crate::io::source::Files;
 use crate::plan::Bound;
 
 /// Bytes of a file that are hashed without looking whether the run still goes on.
@@ -30,7 +30,7 @@ pub async fn of(
     component: &Component,
     settings: Settings,
     files: BTreeMap<String, Files>,
-    state: &SessionState,
+    context: &RunContext,
 ) -> Result<String, EngineError> {
     let mut hasher = Hasher::new();
     put(&mut hasher, component.config_hash().as_bytes());
@@ -40,7 +40,7 @@ pub async fn of(
         put(&mut hasher, role.as_bytes());
         let unreadable = |error| EngineError::unreadable(&role, &files.path, error);
         let store = ObjectStoreUrl::parse(&files.url[..Position::BeforePath])
-            .and_then(|url| state.runtime_env().object_store(url))
+            .and_then(|url| context.session().runtime_env().object_store(url))
             .map_err(unreadable)?;
         let local = files.url.scheme() == "file";
         let mut hashes = Vec::with_capacity(files.objects.len());
