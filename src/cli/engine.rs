@@ -31,6 +31,10 @@ pub struct EngineArgs {
     /// Seconds that each job of a run may take on the cluster before it is cancelled and the run fails; 3600 if left out
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..), requires = "scheduler")]
     job_timeout: Option<u64>,
+
+    /// Let plans run as DataFusion plans them, without this program's own operators: slower, with the same scores
+    #[arg(long)]
+    no_accel: bool,
 }
 
 impl EngineArgs {
@@ -49,7 +53,7 @@ impl EngineArgs {
         if let (Some(cluster), Some(seconds)) = (&mut cluster, self.job_timeout) {
             cluster.patience = Duration::from_secs(seconds);
         }
-        Ok(EngineConfig { cluster, ..config })
+        Ok(EngineConfig { cluster, no_accel: self.no_accel, ..config })
     }
 }
 

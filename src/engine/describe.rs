@@ -11,7 +11,7 @@ use crate::component::{Component, FanOut};
 use crate::io::context::RunContext;
 use crate::io::source;
 use crate::plan::bind::KnownRows;
-use crate::plan::{Bound, Cutoffs, Planner, Statistics, schema};
+use crate::plan::{Bound, Cutoffs, Planner, Statistics, columns};
 
 /// Columns, inputs and fields of a component; no rows are read.
 ///
@@ -36,8 +36,9 @@ pub async fn describe(component: &Component, context: &RunContext) -> Result<Des
         key: input.key_column.clone(),
         fields: summary::fields(input, None),
     };
-    let schema = schema::output(component);
-    let lineage = lineage::of(component, &opening.bound, &schema);
+    let scores = columns::of_scores(component);
+    let schema = columns::schema(&scores);
+    let lineage = lineage::of(component, &opening.bound, &scores);
     let output = |(fan_out, path): (Option<FanOut>, &str)| OutputReport {
         fan_out,
         asset_name: table::asset_name(&component.asset().name, fan_out),

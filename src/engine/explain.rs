@@ -71,12 +71,12 @@ impl Customer<'_> {
         Explanation {
             customer_id: text(names::CUSTOMER_ID),
             as_of: self.prepared.as_of,
-            health_score: self.number("health_score").unwrap_or(f64::NAN),
+            health_score: self.number(names::HEALTH_SCORE).unwrap_or(f64::NAN),
             unclipped: self.number(names::UNCLIPPED).unwrap_or(f64::NAN),
             given_out: (card.min_health_score, card.max_health_score),
-            risk_category: text("risk_category"),
-            is_churn_risk: self.flag("is_churn_risk"),
-            is_expansion_opportunity: self.flag("is_expansion_opportunity"),
+            risk_category: text(names::RISK_CATEGORY),
+            is_churn_risk: self.flag(names::IS_CHURN_RISK),
+            is_expansion_opportunity: self.flag(names::IS_EXPANSION_OPPORTUNITY),
             data_coverage: if weights > 0.0 { backed / weights } else { 0.0 },
             components: card.components.iter().map(|c| self.component(card, c)).collect(),
         }

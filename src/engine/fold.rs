@@ -110,16 +110,16 @@ impl Fold {
     /// Where the batch is not of the plan that the fold was made for.
     pub fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         self.customers += batch.num_rows() as u64;
-        self.add_scores(column(batch, "health_score")?.as_primitive_opt::<Float64Type>().ok_or_else(wrong)?);
+        self.add_scores(column(batch, names::HEALTH_SCORE)?.as_primitive_opt::<Float64Type>().ok_or_else(wrong)?);
         let flags =
             |name| -> Result<u64> { Ok(column(batch, name)?.as_boolean_opt().ok_or_else(wrong)?.true_count() as u64) };
-        self.churn_risks += flags("is_churn_risk")?;
-        self.expansion_opportunities += flags("is_expansion_opportunity")?;
-        let categories = column(batch, "risk_category")?.as_string_opt::<i32>().ok_or_else(wrong)?;
+        self.churn_risks += flags(names::IS_CHURN_RISK)?;
+        self.expansion_opportunities += flags(names::IS_EXPANSION_OPPORTUNITY)?;
+        let categories = column(batch, names::RISK_CATEGORY)?.as_string_opt::<i32>().ok_or_else(wrong)?;
         self.add_categories(categories);
         if self.disagreeing.is_some() {
             let flag = |name| column(batch, name)?.as_boolean_opt().ok_or_else(wrong);
-            self.compare(categories, flag("is_churn_risk")?, flag("is_expansion_opportunity")?);
+            self.compare(categories, flag(names::IS_CHURN_RISK)?, flag(names::IS_EXPANSION_OPPORTUNITY)?);
         }
         self.add_inputs(batch)?;
         for (tally, (name, missing)) in self.by_component.iter_mut().zip(&self.components) {

@@ -2,34 +2,30 @@
 
 use std::collections::BTreeSet;
 
-use datafusion::arrow::datatypes::SchemaRef;
-
 use super::table::{ColumnLineage, SourceColumn};
 use crate::component::Component;
 use crate::plan::bind::{Bound, BoundInput};
-use crate::plan::{names, schema};
+use crate::plan::columns::{Column, Sources};
 use crate::scorecard::ScoreComponent;
 
 /// The lineage of the table, in the columns' order.
 ///
 /// What decides which rows count (`where`, the analysis period) is not taken for a source: it makes no value.
-pub fn of(component: &Component, bound: &Bound, table: &SchemaRef) -> Vec<ColumnLineage> {
+pub fn of(component: &Component, bound: &Bound, columns: &[Column]) -> Vec<ColumnLineage> {
     let card = component.scorecard();
-    let all: BTreeSet<SourceColumn> = card.components.iter().flat_map(|c| of_component(component, c, bound)).collect();
-    let column = |field: &std::sync::Arc<datafusion::arrow::datatypes::Field>| {
-        let name = field.name();
-        let sources = if name == names::CUSTOMER_ID {
-            bound.inputs.values().map(|input| source(component, input, &input.key_column)).collect()
-        } else if schema::of_the_run(name) {
-            BTreeSet::new()
-        } else if let Some(part) = card.components.iter().find(|part| part.column() == *name) {
-            of_component(component, part, bound)
-        } else {
-            all.clone()
+    let fields_of = |part: &ScoreComponent| of_component(component, part, bound);
+    let lineage = |column: &Column| {
+        let sources: BTreeSet<SourceColumn> = match &column.sources {
+            Sources::Keys => bound.inputs.values().map(|input| source(component, input, &input.key_column)).collect(),
+            Sources::Run => BTreeSet::new(),
+            Sources::Component(name) => {
+                card.components.iter().filter(|part| part.name == *name).flat_map(fields_of).collect()
+            }
+            Sources::AllComponents => card.components.iter().flat_map(fields_of).collect(),
         };
-        ColumnLineage { column: name.clone(), sources: sources.into_iter().collect() }
+        ColumnLineage { column: column.field.name().clone(), sources: sources.into_iter().collect() }
     };
-    table.fields().iter().map(column).collect()
+    columns.iter().map(lineage).collect()
 }
 
 fn of_component(component: &Component, part: &ScoreComponent, bound: &Bound) -> BTreeSet<SourceColumn> {

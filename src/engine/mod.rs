@@ -67,7 +67,8 @@ pub use check::{Check, Severity};
 pub use error::EngineError;
 pub use report::{
     ComponentExplanation, ComponentReport, Description, Dropped, Event, Explanation, FieldOrigin, FieldReport,
-    IndicatorExplanation, InputDescription, InputReport, RunReport, ScoreSummary, Stage, StageReport, StatisticReport,
+    IndicatorExplanation, InputDescription, InputReport, JoinReport, RunReport, ScoreSummary, Stage, StageReport,
+    StatisticReport,
 };
 pub use session::EngineConfig;
 pub use table::{ColumnLineage, ColumnReport, OutputReport, SourceColumn};

@@ -168,6 +168,9 @@ pub struct Prepared {
 
 /// What makes a plan over inputs of so many rows faster.
 fn rules(context: &RunContext, rows: &[u64], refuse_repeats: bool) -> Vec<session::Rule> {
+    if !context.accel() {
+        return Vec::new();
+    }
     let room = session::share_of_memory(context, GROUPED);
     vec![Arc::new(Gathering { rows: rows.iter().sum(), room, at_once: AT_ONCE, refuse_repeats }), Arc::new(Fusing)]
 }
@@ -253,7 +256,11 @@ impl Prepared {
         };
         let counts = Cutoffs::need_counting(component.scorecard());
         // Whoever counts scores before they are written would not notice.
-        let sample = effort == Effort::Quick && planner.joins_numbers() && !counts && !opening.bound.aligns_any();
+        let sample = effort == Effort::Quick
+            && context.accel()
+            && planner.joins_numbers()
+            && !counts
+            && !opening.bound.aligns_any();
         // Side by side, as each of them has parts that keep one processor busy and no more.
         let looked_at = opening.bound.inputs.iter_mut().map(|(name, input)| async move {
             let profile = Profile::of(input, window, context, work).await?;

@@ -10,7 +10,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use futures::StreamExt;
 
-use crate::accel::gather::GatherExec;
+use crate::accel::gather::{GatherExec, JoinOperator};
 #[cfg(feature = "ballista")]
 use crate::cluster::{ballista, split};
 use crate::io::context::RunContext;
@@ -56,6 +56,11 @@ impl Running {
         let refuses =
             |node: &Arc<dyn ExecutionPlan>| node.downcast_ref::<GatherExec>().map(GatherExec::refuses_repeats);
         self.watched.plan().exists(|node| Ok(refuses(node) == Some(true))).unwrap_or(false)
+    }
+
+    /// What joins the inputs in it.
+    pub fn join_operator(&self) -> JoinOperator {
+        JoinOperator::of(self.watched.plan())
     }
 
     /// The next batch, where there is one.

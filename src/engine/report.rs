@@ -62,6 +62,8 @@ pub struct RunReport {
     pub inputs: Vec<InputReport>,
     /// The components, in scorecard order.
     pub components: Vec<ComponentReport>,
+    /// What joined the inputs.
+    pub join: JoinReport,
     /// Population statistics that scales used.
     pub population: Vec<StatisticReport>,
     /// What is not as it should be, though no error.
@@ -70,6 +72,15 @@ pub struct RunReport {
     pub hints: Vec<String>,
     /// Stages in the order in which they ran.
     pub stages: Vec<StageReport>,
+}
+
+/// What brought the rows of a customer from several inputs together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JoinReport {
+    /// `GatherExec`, which is the faster one, or `AggregateExec`; `None` where one input is read and nothing is joined.
+    pub operator: Option<&'static str>,
+    /// The first column for which it could not be `GatherExec`.
+    pub unfit_column: Option<String>,
 }
 
 /// Distribution of health_score.

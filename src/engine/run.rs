@@ -10,19 +10,19 @@ use super::fan_out::FannedOut;
 use super::fold::Fold;
 use super::prepare::{Effort, Prepared};
 use super::query::Running;
-use super::report::{Event, RunReport, Stage};
+use super::report::{Event, JoinReport, RunReport, Stage};
 use super::stages::Stages;
 use super::table::{self, OutputReport};
 use super::work::Work;
 use super::{EngineError, Observer, RunRequest, check, culprit, facts, lineage, row_ids, session, summary};
-use crate::accel::gather;
+use crate::accel::gather::{self, JoinOperator};
 use crate::component::{Component, ComponentError, FanOut, Population};
 use crate::io::IoError;
 use crate::io::context::RunContext;
 use crate::io::earlier_table::Earlier;
 use crate::io::output::{Output, Staged};
 use crate::io::{publish, source};
-use crate::plan::schema;
+use crate::plan::columns;
 
 /// Scores the customers and publishes the table.
 ///
@@ -56,7 +56,8 @@ pub async fn materialize(
         observer(Event::Warning(warning.clone()));
     }
     stages.begin(Stage::Score);
-    let schema = schema::output(component);
+    let scores = columns::of_scores(component);
+    let schema = columns::schema(&scores);
     let outputs = Outputs { scores: &output, besides: &besides, schema: &schema };
     let run = Run { component, request, context, work: &work, observer };
     let written = match run.score(&mut prepared, &outputs).await? {
@@ -75,7 +76,7 @@ pub async fn materialize(
             written.ok_or_else(|| EngineError::internal("scoring", repeated()))?
         }
     };
-    let Written { staged, tables, fold, data_version } = written;
+    let Written { staged, tables, fold, data_version, join } = written;
     for (role, files) in &prepared.opening.read {
         files.same(role, work.remote, context).await?;
     }
@@ -85,7 +86,7 @@ pub async fn materialize(
         refuse_to_empty(&output, &prepared, context).await?;
     }
     stages.begin(Stage::Publish);
-    let lineage = lineage::of(component, &prepared.opening.bound, &schema);
+    let lineage = lineage::of(component, &prepared.opening.bound, &scores);
     let asset = &component.asset().name;
     let report = |fan_out, output: &Output, rows, bytes| OutputReport {
         fan_out,
@@ -115,7 +116,7 @@ pub async fn materialize(
         stages.log(format!("{}: {} rows, {} bytes at {}", table.asset_name, table.rows, table.bytes, table.path));
     }
     let mut report = summary::of(component, request, &prepared, &fold, written);
-    (report.fan_out, report.data_version) = (fan_out, data_version);
+    (report.fan_out, report.data_version, report.join) = (fan_out, data_version, join);
     if request.checks || request.preview_rows > 0 {
         stages.begin(Stage::Check);
         let table = check::open(&output.path(), context).await?;
@@ -216,6 +217,7 @@ struct Written {
     tables: BTreeMap<FanOut, (Staged, u64)>,
     fold: Fold,
     data_version: String,
+    join: JoinReport,
 }
 
 impl Run<'_> {
@@ -240,6 +242,8 @@ impl Run<'_> {
             Ok(started) => started,
             Err(error) => return Err(at_fault(error).await),
         };
+        let join = join_report(batches.join_operator());
+        tracing::debug!(operator = join.operator, unfit_column = join.unfit_column, "inputs are joined");
         while let Some(batch) = batches.next().await {
             let folded = batch.and_then(|batch| {
                 fold.add(&batch)?;
@@ -260,7 +264,16 @@ impl Run<'_> {
         let data_version = prepared.data_version().await?;
         let facts = facts::of_scores(facts, prepared, &fold, &data_version)?;
         let staged = writer.finish(facts).await?;
-        Ok(Some(Written { staged, tables: besides.finish().await?, fold, data_version }))
+        Ok(Some(Written { staged, tables: besides.finish().await?, fold, data_version, join }))
+    }
+}
+
+/// A plan's join as the report tells it.
+fn join_report(operator: JoinOperator) -> JoinReport {
+    match operator {
+        JoinOperator::None => JoinReport::default(),
+        JoinOperator::Gather => JoinReport { operator: Some("GatherExec"), unfit_column: None },
+        JoinOperator::Aggregate { column } => JoinReport { operator: Some("AggregateExec"), unfit_column: column },
     }
 }
 

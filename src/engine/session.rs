@@ -59,6 +59,8 @@ pub struct EngineConfig {
     pub target_partitions: Option<usize>,
     /// Cluster that does the work of runs; this process if not given.
     pub cluster: Option<ClusterConfig>,
+    /// Whether plans of this process do without the optional physical rules: slower, with the same scores.
+    pub no_accel: bool,
     /// Folders that paths of components may lead to; wherever this user may read and write if not given.
     pub roots: Option<Roots>,
     /// Settings of object stores that go before the environment's.
@@ -161,6 +163,7 @@ pub fn new(config: &EngineConfig, shared: &Shared) -> Result<RunContext, EngineE
             let workspace = shared.workspace().path().to_owned();
             Arc::new(Cluster { config, workspace })
         }),
+        accel: !config.no_accel,
     };
     Ok(RunContext::new(with(&state, settings, vec![Arc::new(Undivided)]), guards))
 }

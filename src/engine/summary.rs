@@ -5,10 +5,13 @@ use super::fold::{Fold, without_events};
 use super::population;
 use super::prepare::Prepared;
 use super::profile::Profile;
-use super::report::{ComponentReport, FieldOrigin, FieldReport, InputReport, RunReport, ScoreSummary, StatisticReport};
+use super::report::{
+    ComponentReport, FieldOrigin, FieldReport, InputReport, JoinReport, RunReport, ScoreSummary, StatisticReport,
+};
 use super::table::OutputReport;
 use crate::component::Component;
 use crate::plan::bind::{BoundField, BoundInput, Origin};
+use crate::plan::names;
 use crate::plan::profile::Count;
 use crate::scorecard::{InputName, MissingComponent, Scorecard, Statistic};
 
@@ -65,6 +68,7 @@ pub fn of(
         hints: hints(fold, &inputs),
         inputs,
         components: components(component, fold),
+        join: JoinReport::default(),
         population: statistics(prepared),
         warnings,
         stages: Vec::new(),
@@ -217,8 +221,8 @@ fn flags(card: &Scorecard, fold: &Fold) -> Vec<String> {
         ));
     }
     for (name, flag, flagged) in [
-        ("is_churn_risk", card.churn_risk, fold.churn_risks),
-        ("is_expansion_opportunity", card.expansion_opportunity, fold.expansion_opportunities),
+        (names::IS_CHURN_RISK, card.churn_risk, fold.churn_risks),
+        (names::IS_EXPANSION_OPPORTUNITY, card.expansion_opportunity, fold.expansion_opportunities),
     ] {
         let Some(wanted) = flag.capacity().and_then(|capacity| capacity.customers(fold.customers)) else { continue };
         if flagged < wanted.min(fold.customers) {

@@ -43,6 +43,8 @@ pub struct Guards {
     pub spilled: Arc<Spilled>,
     /// The cluster that runs plans in place of this process, where there is one.
     pub cluster: Option<Arc<Cluster>>,
+    /// Whether plans of this process go through the optional physical rules.
+    pub accel: bool,
 }
 
 /// A session for one run together with what guards it: no input is opened and no output claimed without one.
@@ -92,6 +94,11 @@ impl RunContext {
     /// The cluster that runs plans in place of this process, where there is one.
     pub fn cluster(&self) -> Option<&Arc<Cluster>> {
         self.guards.cluster.as_ref()
+    }
+
+    /// Whether plans of this process go through the optional physical rules.
+    pub fn accel(&self) -> bool {
+        self.guards.accel
     }
 
     /// The pages of objects that are looked at as they arrive from their stores.

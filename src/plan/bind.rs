@@ -15,6 +15,7 @@ use super::expression::{Scope, Typed, columns_of};
 use super::input::Window;
 use super::key;
 use super::lookup::{self, Found};
+use super::names;
 use crate::component::{Component, ComponentError, Fault, Input, Problem, Timestamp, suggest};
 use crate::scorecard::{Indicator, InputName, ScoreComponent};
 
@@ -119,7 +120,7 @@ pub fn bind(
     if let Some(table) = &history {
         let schema = table.source.schema();
         let columns: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-        if !["customer_id", "health_score"].iter().all(|name| columns.contains(name)) {
+        if ![names::CUSTOMER_ID, names::HEALTH_SCORE].iter().all(|name| columns.contains(name)) {
             let message = format!(
                 "history ({}): expected the columns `customer_id` and `health_score`, found: {}",
                 table.path,

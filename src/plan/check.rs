@@ -40,14 +40,14 @@ pub fn plan(
     components: &[String],
     scores: Arc<dyn TableSource>,
 ) -> Result<LogicalPlan> {
-    let score = || names::column("health_score");
+    let score = || names::column(names::HEALTH_SCORE);
     let in_range = |column: Expr, lowest: f64, highest: f64| column.between(lit(lowest), lit(highest));
     let ranges = components.iter().map(|name| in_range(names::column(name.clone()), 0.0, 100.0));
     let ranges = ranges.fold(in_range(score(), card.min_health_score, card.max_health_score), Expr::and);
-    let follows = names::column("is_churn_risk")
+    let follows = names::column(names::IS_CHURN_RISK)
         .eq(cutoffs.churn_risk(score()))
-        .and(names::column("is_expansion_opportunity").eq(cutoffs.expansion_opportunity(score())))
-        .and(names::column("risk_category").eq(score::category(card, cutoffs, score())?));
+        .and(names::column(names::IS_EXPANSION_OPPORTUNITY).eq(cutoffs.expansion_opportunity(score())))
+        .and(names::column(names::RISK_CATEGORY).eq(score::category(card, cutoffs, score())?));
     let id = names::column(names::CUSTOMER_ID);
     let findings = Finding::ALL.map(|finding| {
         let counted = match finding {

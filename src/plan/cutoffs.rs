@@ -99,6 +99,6 @@ pub fn plan(card: &Scorecard, scores: LogicalPlan) -> Result<LogicalPlan> {
         behind(low.clone(), low + lit(1_i64))?.alias("no churn risk"),
         behind(high.clone(), customers() - high)?.alias("no expansion opportunity"),
     ];
-    let gathered = array_agg_udaf().call(vec![names::column("health_score")]).alias("all");
+    let gathered = array_agg_udaf().call(vec![names::column(names::HEALTH_SCORE)]).alias("all");
     LogicalPlanBuilder::from(scores).aggregate(Vec::<Expr>::new(), [gathered])?.project(found)?.build()
 }

@@ -1,6 +1,6 @@
 //! What moved a customer's score: the weakest factor, how much data backs it, and every indicator's part.
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::functions::core::expr_fn::named_struct;
@@ -14,21 +14,29 @@ use crate::scorecard::{Indicator, ScoreComponent, Scorecard};
 /// Value of a mapped indicator for which a customer's rows disagree.
 pub const MIXED: &str = "mixed";
 
-/// The three columns of `include_drivers`.
+/// Fields of one entry of `drivers`; nullable as the engine's struct functions make them, though only `value` and `score`
+/// ever are null.
+pub fn fields() -> Fields {
+    let text = |name| Field::new(name, DataType::Utf8, true);
+    let number = |name| Field::new(name, DataType::Float64, true);
+    Fields::from(vec![
+        text("component"),
+        text("indicator"),
+        text("value"),
+        number("score"),
+        number("weight"),
+        number("contribution"),
+    ])
+}
+
+/// An entry for each indicator, in scorecard order.
 ///
 /// # Errors
 /// Where an expression cannot be built, which is a fault of the program.
-pub fn columns(planner: &Planner<'_>) -> Result<Vec<Expr>> {
+pub fn all(planner: &Planner<'_>) -> Result<Expr> {
     let card = planner.component.scorecard();
-    let mut drivers = Vec::new();
-    for (component, indicator) in card.indicators() {
-        drivers.push(driver(planner, card, component, indicator)?);
-    }
-    Ok(vec![
-        weakest(card)?.alias("weakest_factor"),
-        coverage(card)?.alias("data_coverage"),
-        make_array(drivers).alias("drivers"),
-    ])
+    let entries = card.indicators().map(|(component, indicator)| driver(planner, card, component, indicator));
+    Ok(make_array(entries.collect::<Result<Vec<_>>>()?))
 }
 
 /// Share of the total weight that real data backed, 0-1.
@@ -49,7 +57,10 @@ pub fn coverage(card: &Scorecard) -> Result<Expr> {
 
 /// Name of the component that costs the customer the most points: of those with data and a weight above 0 the one with the
 /// largest weight x (100 - score), of equal ones the first.
-fn weakest(card: &Scorecard) -> Result<Expr> {
+///
+/// # Errors
+/// Where the expression cannot be built, which is a fault of the program.
+pub fn weakest(card: &Scorecard) -> Result<Expr> {
     let none = lit(ScalarValue::try_from(&DataType::Utf8)?);
     let raw = |component: &ScoreComponent| names::column(names::raw(component));
     let cost = |component: &ScoreComponent| lit(component.weight) * (lit(100.0) - raw(component));

@@ -14,12 +14,12 @@ use crate::component::FanOut;
 /// Where the plan cannot be built, which is a fault of the program.
 pub fn plan(table: FanOut, scores: Arc<dyn TableSource>) -> Result<LogicalPlan> {
     let (flag, lowest_first) = match table {
-        FanOut::ChurnRisk => ("is_churn_risk", true),
-        FanOut::Expansion => ("is_expansion_opportunity", false),
+        FanOut::ChurnRisk => (names::IS_CHURN_RISK, true),
+        FanOut::Expansion => (names::IS_EXPANSION_OPPORTUNITY, false),
     };
     // Then by customer, so that equal scores come in the same order each time.
     let order = vec![
-        names::column("health_score").sort(lowest_first, false),
+        names::column(names::HEALTH_SCORE).sort(lowest_first, false),
         names::column(names::CUSTOMER_ID).sort(true, false),
     ];
     LogicalPlanBuilder::scan("scores", scores, None)?.filter(names::column(flag))?.sort(order)?.build()

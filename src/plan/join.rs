@@ -101,8 +101,8 @@ fn history(planner: &Planner<'_>) -> Result<Option<LogicalPlan>> {
     let schema = table.source.schema();
     let key_type = schema.field_with_name(names::CUSTOMER_ID)?.data_type().clone();
     let Some(key) = clean::key(column(names::CUSTOMER_ID), &key_type) else { return Ok(None) };
-    let score_type = schema.field_with_name("health_score")?.data_type().clone();
-    let Some(score) = clean::number(column("health_score"), &score_type)? else { return Ok(None) };
+    let score_type = schema.field_with_name(names::HEALTH_SCORE)?.data_type().clone();
+    let Some(score) = clean::number(column(names::HEALTH_SCORE), &score_type)? else { return Ok(None) };
     let plan = LogicalPlanBuilder::scan("history", table.source.clone(), None)?
         .filter(key.clone().is_not_null())?
         .project([key.alias(names::CUSTOMER_ID), score.alias(names::PREVIOUS)])?

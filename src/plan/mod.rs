@@ -2,7 +2,7 @@
 //!
 //! Each input becomes one row per customer ([`input`]); components that read a single input are scored there, before the
 //! join, so that few columns travel; the inputs are joined ([`join`]), the health score and what follows from it is
-//! computed ([`score`], [`drivers`]), and the columns of the contract ([`schema`]) are projected, with a few for the run
+//! computed ([`score`], [`drivers`]), and the columns of the contract ([`columns`]) are projected, with a few for the run
 //! report behind them.
 
 mod align;
@@ -10,6 +10,7 @@ pub mod bind;
 mod cap;
 pub mod check;
 mod clean;
+pub mod columns;
 pub mod cutoffs;
 mod distinct;
 mod drivers;
@@ -25,7 +26,6 @@ pub mod names;
 pub mod population;
 pub mod profile;
 pub mod scale;
-pub mod schema;
 mod score;
 mod vetted;
 mod written_time;
@@ -71,7 +71,7 @@ pub fn needs_text(component: &Component, part: &ScoreComponent, indicator: &Indi
 }
 
 impl Planner<'_> {
-    /// The plan: the columns of [`schema::output`], then those for the report ([`Planner::report_columns`]) and, for an
+    /// The plan: the columns of [`columns::of_scores`], then those for the report ([`Planner::report_columns`]) and, for an
     /// explanation, [`Planner::detail_columns`].
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl Planner<'_> {
     pub fn plan(&self) -> Result<LogicalPlan> {
         let joined = join::join(self)?;
         let scored = score::health(self, joined)?;
-        let output = schema::output(self.component);
+        let output = columns::schema(&columns::of_scores(self.component));
         let mut columns: Vec<_> = output
             .fields()
             .iter()

@@ -6,6 +6,16 @@ use crate::scorecard::{Indicator, InputName, ScoreComponent};
 
 /// The key of every table after its input was read.
 pub const CUSTOMER_ID: &str = "customer_id";
+/// The health score, clipped to the range given out.
+pub const HEALTH_SCORE: &str = "health_score";
+/// The category of the health score.
+pub const RISK_CATEGORY: &str = "risk_category";
+/// Whether the customer may leave.
+pub const IS_CHURN_RISK: &str = "is_churn_risk";
+/// Whether the customer may buy more.
+pub const IS_EXPANSION_OPPORTUNITY: &str = "is_expansion_opportunity";
+/// Share of the weight that data back.
+pub const DATA_COVERAGE: &str = "data_coverage";
 /// The health score of the earlier materialization.
 pub const PREVIOUS: &str = "previous_health_score";
 /// The health score before it is clipped to the range given out.

@@ -6,7 +6,7 @@ use datafusion::error::Result;
 use datafusion::functions_window::rank::rank;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, lit, when};
 
-use super::{Cutoffs, Planner, cap, drivers, input, names, scale};
+use super::{Cutoffs, Planner, cap, columns, drivers, names, scale};
 use crate::scorecard::{Combine, Indicator, MissingComponent, RiskCategories, Scale, ScoreComponent, Scorecard};
 
 /// Null of type Float64.
@@ -171,7 +171,7 @@ pub fn clipped(planner: &Planner<'_>, joined: LogicalPlan) -> Result<LogicalPlan
         .when(raw.clone().gt(lit(highest)), lit(highest))
         .otherwise(raw)?;
     let mut scored = carried;
-    scored.extend([names::column(names::UNCLIPPED), clipped.alias("health_score")]);
+    scored.extend([names::column(names::UNCLIPPED), clipped.alias(names::HEALTH_SCORE)]);
     plan.project(scored)?.build()
 }
 
@@ -180,36 +180,17 @@ pub fn clipped(planner: &Planner<'_>, joined: LogicalPlan) -> Result<LogicalPlan
 /// # Errors
 /// Where the plan cannot be built, which is a fault of the program.
 pub fn health(planner: &Planner<'_>, joined: LogicalPlan) -> Result<LogicalPlan> {
-    let (component, card) = (planner.component, planner.component.scorecard());
     let scored = clipped(planner, joined)?;
-    let mut ends: Vec<Expr> = scored.schema().fields().iter().map(|field| names::column(field.name())).collect();
-    let plan = LogicalPlanBuilder::from(scored);
-    let score = || names::column("health_score");
-    for part in &card.components {
-        ends.push(or(names::column(names::raw(part)), lit(part.missing.shown()))?.alias(part.column()));
+    let carried: Vec<&str> = scored.schema().fields().iter().map(|field| field.name().as_str()).collect();
+    let mut ends: Vec<Expr> = carried.iter().map(|name| names::column(*name)).collect();
+    let columns = columns::of_scores(planner.component);
+    for column in columns.iter().filter(|column| !carried.contains(&column.field.name().as_str())) {
+        ends.push(column.expression(planner)?);
     }
-    ends.push(category(card, planner.cutoffs, score())?.alias("risk_category"));
-    ends.push(planner.cutoffs.churn_risk(score()).alias("is_churn_risk"));
-    ends.push(planner.cutoffs.expansion_opportunity(score()).alias("is_expansion_opportunity"));
-    ends.push(input::micros(planner.calculated_at).alias("calculated_at"));
-    if let Some(tolerance) = component.trend_tolerance() {
-        let previous = match planner.bound.history {
-            Some(_) => names::column(names::PREVIOUS),
-            None => nothing(),
-        };
-        if planner.bound.history.is_none() {
-            ends.push(nothing().alias(names::PREVIOUS));
-        }
-        let change = score() - previous;
-        ends.push(change.clone().alias("health_score_change"));
-        ends.push(trend(change, tolerance)?.alias("trend"));
+    if planner.explain && !planner.component.include_drivers() {
+        ends.push(drivers::coverage(planner.component.scorecard())?.alias(names::DATA_COVERAGE));
     }
-    if component.include_drivers() {
-        ends.extend(drivers::columns(planner)?);
-    } else if planner.explain {
-        ends.push(drivers::coverage(card)?.alias("data_coverage"));
-    }
-    plan.project(ends)?.build()
+    LogicalPlanBuilder::from(scored).project(ends)?.build()
 }
 
 /// sum(W*c) / sum(W), or their plain sum, before clipping.
@@ -249,7 +230,11 @@ pub fn category(card: &Scorecard, cutoffs: Cutoffs, score: Expr) -> Result<Expr>
     }
 }
 
-fn trend(change: Expr, tolerance: f64) -> Result<Expr> {
+/// Which way a score moves, where it moved more than the tolerance in points; null where the change is.
+///
+/// # Errors
+/// Where the expression cannot be built, which is a fault of the program.
+pub fn trend(change: Expr, tolerance: f64) -> Result<Expr> {
     when(change.clone().gt(lit(tolerance)), lit("improving"))
         .when(change.clone().lt(lit(-tolerance)), lit("declining"))
         .when(change.is_not_null(), lit("stable"))

@@ -20,7 +20,7 @@ const TEXT: &str = "inputs: {customer: c.csv}\nscorecard: card.yaml\n";
 const CATEGORIES: &str =
     "risk_categories: [{name: Critical, below: 30}, {name: At-Risk, below: 60}, {name: Healthy}]\n";
 
-const CHECKED: Run<'_> = Run { as_of: None, partitions: None, checks: true, output: None };
+const CHECKED: Run<'_> = Run { as_of: None, partitions: None, no_accel: false, checks: true, output: None };
 
 fn flagged(scores: &Scores, column: &str) -> String {
     scores.ids().into_iter().filter(|id| scores.flag(id, column)).collect()

@@ -26,6 +26,7 @@ mod folders;
 mod grpc;
 mod guesses;
 mod inputs;
+mod joins;
 mod limits;
 mod load;
 mod lockout;

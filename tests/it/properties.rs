@@ -214,7 +214,12 @@ proptest! {
     #![proptest_config(config(28))]
 
     #[test]
-    fn the_engine_agrees_with_the_oracle(tables in tables(), variant in 0..VARIANTS.len(), partitions in 1..4_usize) {
+    fn the_engine_agrees_with_the_oracle(
+        tables in tables(),
+        variant in 0..VARIANTS.len(),
+        partitions in 1..4_usize,
+        no_accel in any::<bool>(),
+    ) {
         let folder = Folder::new();
         write(&folder, &tables);
         let yaml = yaml(&tables, |name| format!("{name}.parquet"), variant);
@@ -222,7 +227,7 @@ proptest! {
         let history = BTreeMap::from([("a".to_owned(), 45.0), ("b".to_owned(), 80.0)]);
         let history = if component.history().is_some() { history } else { BTreeMap::new() };
         let expected = oracle::score(&component, &tables, AS_OF, &history);
-        let scores = folder.run(&yaml, run(partitions));
+        let scores = folder.run(&yaml, Run { no_accel, ..run(partitions) });
 
         let ids: Vec<&str> = expected.iter().map(|outcome| outcome.id.as_str()).collect();
         prop_assert_eq!(scores.ids(), ids);

@@ -9,6 +9,7 @@
 
 mod collected;
 mod exec;
+mod join;
 mod key;
 mod meeting;
 mod piece;
@@ -17,6 +18,7 @@ mod rule;
 mod spilled;
 
 pub use exec::GatherExec;
+pub use join::JoinOperator;
 pub use key::is_inline;
 pub use repeats::repeats_of;
 pub use rule::Gathering;

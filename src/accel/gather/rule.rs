@@ -6,7 +6,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
-use datafusion::physical_expr::expressions;
+use datafusion::physical_expr::{PhysicalExpr, expressions};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
@@ -70,37 +70,7 @@ impl Gathering {
         if !modes || !plain || !first.group_expr().is_single() {
             return None;
         }
-        let input = first.input_schema();
-        let column = |expr: &Arc<dyn datafusion::physical_expr::PhysicalExpr>, wanted: &DataType| {
-            let at = expr.downcast_ref::<expressions::Column>()?.index();
-            (input.field(at).data_type() == wanted).then_some(at)
-        };
-        let [(key, _)] = first.group_expr().expr() else { return None };
-        let key = column(key, &DataType::Utf8View)?;
-        let (mut bits, mut values, mut folds, mut columns) = (None, Vec::new(), Vec::new(), Vec::new());
-        for aggregate in first.aggr_expr().iter().filter(|aggregate| !aggregate.is_distinct()) {
-            let arguments = aggregate.expressions();
-            let [argument] = arguments.as_slice() else { return None };
-            let fold = match aggregate.fun().name() {
-                "bit_or" if bits.is_none() => {
-                    bits = Some(column(argument, &DataType::UInt8)?);
-                    columns.push(Column::Bits);
-                    continue;
-                }
-                "max" => Fold::Largest,
-                "min" => Fold::Smallest,
-                "sum" => Fold::Sum,
-                "avg" => Fold::Average,
-                "count" => Fold::Count,
-                _ => return None,
-            };
-            columns.push(Column::Value(values.len()));
-            values.push(column(argument, &DataType::Float64)?);
-            folds.push(fold);
-        }
-        if columns.len() < first.aggr_expr().len() || aggregates_ordered(first) {
-            return None;
-        }
+        let Simple { key, bits, values, folds, columns } = Simple::of(first).ok()?;
         let folding = !first.input().is::<UnionExec>();
         // Only bits that tell the inputs apart tell of repeated rows too, and those meet behind the UNION ALL.
         let refuse_repeats = self.refuse_repeats && bits.is_some() && !folding;
@@ -125,9 +95,65 @@ impl Gathering {
     }
 }
 
-/// Whether an aggregate depends on the order of rows.
-fn aggregates_ordered(aggregate: &AggregateExec) -> bool {
-    aggregate.aggr_expr().iter().any(|aggregate| !aggregate.order_bys().is_empty())
+/// A grouping by one text, of simple aggregates of numbers and `bit_or` of one column.
+struct Simple {
+    /// Place of the key among the input's columns.
+    key: usize,
+    /// Place of the bits.
+    bits: Option<usize>,
+    /// Places of the numbers.
+    values: Vec<usize>,
+    /// What becomes of each number.
+    folds: Vec<Fold>,
+    /// The aggregates, in their order.
+    columns: Vec<Column>,
+}
+
+impl Simple {
+    /// What a grouping asks for; an error with the name of the first column that the operator does not take.
+    fn of(grouping: &AggregateExec) -> Result<Self, String> {
+        let input = grouping.input_schema();
+        let column = |expr: &Arc<dyn PhysicalExpr>, wanted: &DataType| {
+            let Some(column) = expr.downcast_ref::<expressions::Column>() else { return Err(expr.to_string()) };
+            match input.field(column.index()).data_type() == wanted {
+                true => Ok(column.index()),
+                false => Err(column.name().to_owned()),
+            }
+        };
+        let [(key, name)] = grouping.group_expr().expr() else { return Err("its keys".to_owned()) };
+        let key = column(key, &DataType::Utf8View).map_err(|_| name.clone())?;
+        let mut simple = Self { key, bits: None, values: Vec::new(), folds: Vec::new(), columns: Vec::new() };
+        for aggregate in grouping.aggr_expr() {
+            let other = || aggregate.name().to_owned();
+            let arguments = aggregate.expressions();
+            let [argument] = arguments.as_slice() else { return Err(other()) };
+            if aggregate.is_distinct() || !aggregate.order_bys().is_empty() {
+                return Err(other());
+            }
+            let fold = match aggregate.fun().name() {
+                "bit_or" if simple.bits.is_none() => {
+                    simple.bits = Some(column(argument, &DataType::UInt8)?);
+                    simple.columns.push(Column::Bits);
+                    continue;
+                }
+                "max" => Fold::Largest,
+                "min" => Fold::Smallest,
+                "sum" => Fold::Sum,
+                "avg" => Fold::Average,
+                "count" => Fold::Count,
+                _ => return Err(other()),
+            };
+            simple.columns.push(Column::Value(simple.values.len()));
+            simple.values.push(column(argument, &DataType::Float64)?);
+            simple.folds.push(fold);
+        }
+        Ok(simple)
+    }
+}
+
+/// The column for which a plan's join of its inputs is none that [`GatherExec`] takes; `None` where no column is at fault.
+pub fn unfit_column(join: &AggregateExec) -> Option<String> {
+    Simple::of(join).err()
 }
 
 fn parts(rows: u64) -> usize {

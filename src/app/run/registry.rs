@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
     use crate::component::Asset;
-    use crate::engine::{OutputReport, RunReport};
+    use crate::engine::{JoinReport, OutputReport, RunReport};
     use crate::plan::Cutoffs;
 
     fn finished() -> Arc<Finished> {
@@ -146,6 +146,7 @@ mod tests {
             flags_beside_categories: None,
             inputs: vec![],
             components: vec![],
+            join: JoinReport::default(),
             population: vec![],
             warnings: vec![],
             hints: vec![],

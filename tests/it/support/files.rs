@@ -30,6 +30,11 @@ pub fn engine(partitions: Option<usize>) -> Engine {
     Engine::new(EngineConfig { target_partitions: partitions, ..EngineConfig::default() }).unwrap()
 }
 
+/// The same without the optional physical rules.
+pub fn plain_engine(partitions: Option<usize>) -> Engine {
+    Engine::new(EngineConfig { target_partitions: partitions, no_accel: true, ..EngineConfig::default() }).unwrap()
+}
+
 /// Nobody watches.
 pub fn silent() -> Observer {
     Arc::new(|_| ())
@@ -45,6 +50,8 @@ pub fn root() -> &'static Path {
 pub struct Run<'a> {
     pub as_of: Option<DateTime<Utc>>,
     pub partitions: Option<usize>,
+    /// Whether plans do without the optional physical rules.
+    pub no_accel: bool,
     /// Whether the table is checked.
     pub checks: bool,
     /// Name of the file to write; `out.parquet` if not given.
@@ -114,7 +121,8 @@ impl Folder {
         let output = run.output.unwrap_or("out.parquet");
         let component = Component::new(&self.recipe(yaml, output))?;
         let request = RunRequest { as_of: run.as_of, checks: run.checks, ..RunRequest::new() };
-        let report = block_on(engine(run.partitions).materialize(&component, &request, &silent()))?;
+        let engine = if run.no_accel { plain_engine(run.partitions) } else { engine(run.partitions) };
+        let report = block_on(engine.materialize(&component, &request, &silent()))?;
         Ok(Scores::read(&self.path(output), report))
     }
 
