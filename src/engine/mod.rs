@@ -39,7 +39,7 @@ mod summary;
 mod table;
 mod trend;
 mod undivided;
-mod unique;
+mod uniqueness;
 mod version;
 mod work;
 

@@ -12,9 +12,9 @@ use super::grouped::Grouped;
 use super::profile::{Profile, Strangers, number};
 use super::report::Stage;
 use super::stages::Stages;
-use super::unique::Keys;
+use super::uniqueness::{self, Assumption};
 use super::work::Work;
-use super::{EngineError, blame, culprit, grouped, no_observer, population, query, session, trend, unique, version};
+use super::{EngineError, blame, culprit, grouped, no_observer, population, query, session, trend, version};
 use crate::accel::fuse::Fusing;
 use crate::accel::gather::Gathering;
 use crate::component::{Component, Format, PinnedStatistics};
@@ -27,7 +27,7 @@ use crate::plan::input::Window;
 use crate::plan::population::wanted;
 use crate::plan::profile::Count;
 use crate::plan::{Bound, Cutoffs, Planner, Statistics, bind, needs_text};
-use crate::scorecard::{InputName, Scale, Statistic};
+use crate::scorecard::InputName;
 
 /// The share of all runs' memory that an operator may take whose data do not go to disk, as its inverse.
 const GROUPED: usize = 4;
@@ -159,7 +159,7 @@ pub struct Prepared {
     /// Start of the run.
     pub calculated_at: DateTime<Utc>,
     /// Whether an input is only taken to have one row for each customer.
-    pub unproven: bool,
+    pub assumption: Assumption,
     /// The data version, which is found while the run goes on; it ends with the run.
     pub version: JoinSet<Result<String, EngineError>>,
     // Their memory is given back with this.
@@ -173,13 +173,6 @@ fn rules(context: &RunContext, rows: &[u64], refuse_repeats: bool) -> Vec<sessio
     }
     let room = session::share_of_memory(context, GROUPED);
     vec![Arc::new(Gathering { rows: rows.iter().sum(), room, at_once: AT_ONCE, refuse_repeats }), Arc::new(Fusing)]
-}
-
-/// Whether a percentile is wanted of an input, for which all its rows would be kept where they are taken for customers.
-fn ranks(input: &BoundInput) -> bool {
-    let percentile = |statistic: &Statistic| matches!(statistic, Statistic::Percentile(_));
-    let mut scales = input.fields.iter().map(|field| &field.indicator.scale);
-    scales.any(|scale| matches!(scale, Scale::Percentile(_)) || scale.statistics().iter().any(percentile))
 }
 
 /// Groups the inputs that population statistics have to be found of, so that this is not done again for the scores.
@@ -240,7 +233,6 @@ impl Prepared {
         }
         stages.begin(Stage::Profile);
         work.sees(&opening.bound, context).await?;
-        // Only the operator for plain numbers notices keys that repeat.
         let unscored = Statistics::default();
         let bound = &opening.bound;
         let cutoffs = Cutoffs::of(component.scorecard());
@@ -254,27 +246,21 @@ impl Prepared {
             calculated_at,
             explain: false,
         };
-        let counts = Cutoffs::need_counting(component.scorecard());
-        // Whoever counts scores before they are written would not notice.
-        let sample = effort == Effort::Quick
-            && context.accel()
-            && planner.joins_numbers()
-            && !counts
-            && !opening.bound.aligns_any();
+        let assume = effort == Effort::Quick && uniqueness::may_be_assumed(&planner, context);
         // Side by side, as each of them has parts that keep one processor busy and no more.
         let looked_at = opening.bound.inputs.iter_mut().map(|(name, input)| async move {
             let profile = Profile::of(input, window, context, work).await?;
             input.rows.all_have_keys = profile.count(Count::NoKey) == Some(0);
-            let keys = unique::of_rows(input, window, &profile, work, sample && !ranks(input)).await?;
-            input.rows.one_each = keys != Keys::Repeat;
-            Ok(((*name, profile), keys == Keys::SeemToDiffer))
+            let unique = uniqueness::of_input(input, window, &profile, work, assume).await?;
+            input.rows.one_each = unique.is_one_row_each();
+            Ok(((*name, profile), unique))
         });
         // All of them to their ends, so that of several errors it is always the same one that is told.
         let looked_at = match join_all(looked_at).await.into_iter().collect::<Result<Vec<_>, EngineError>>() {
             Ok(looked_at) => looked_at,
             Err(error) => return Err(blame::sql(error, (component, &opening.bound), window, context).await),
         };
-        let unproven = looked_at.iter().any(|(_, unproven)| *unproven);
+        let assumption = Assumption::of(looked_at.iter().map(|(_, unique)| *unique));
         let mut profiles: BTreeMap<_, _> = looked_at.into_iter().map(|(profile, _)| profile).collect();
         for (name, input) in &opening.bound.inputs {
             let plan = opening.bound.strangers(input, window);
@@ -311,11 +297,11 @@ impl Prepared {
             cutoffs,
             as_of,
             calculated_at,
-            unproven,
+            assumption,
             version,
             _kept: kept,
         };
-        if counts {
+        if Cutoffs::need_counting(component.scorecard()) {
             prepared.cutoffs = prepared.counted(component, context).await?;
         }
         Ok(prepared)
@@ -365,7 +351,7 @@ impl Prepared {
             // About as many as there are customers.
             rows.push(rows.iter().copied().max().unwrap_or(0));
         }
-        session::with_rules(context, config, rules(context, &rows, self.unproven))
+        session::with_rules(context, config, rules(context, &rows, self.assumption.needs_guard()))
     }
 
     /// Rows of each input that count.

@@ -11,7 +11,6 @@ use super::footer::{Footer, plain_column};
 use super::query;
 use super::report::Dropped;
 use super::work::Work;
-use crate::intake::limits::InputLimits;
 use crate::io::IoError;
 use crate::io::context::RunContext;
 use crate::plan::bind::BoundInput;
@@ -60,11 +59,9 @@ impl Profile {
         let unreadable_input = |error| EngineError::unreadable(&role, &input.table.path, error);
         let internal = |error| EngineError::internal("planning the profile", error);
         let footer = Footer::read(input, context).await.map_err(unreadable_input)?;
-        let admit = |rows| match context.session().config().get_extension::<InputLimits>() {
-            Some(limits) => {
-                limits.admit_rows(rows).map_err(|error| IoError::not_taken(&role, &input.table.path, &error.into()))
-            }
-            None => Ok(()),
+        let admit = |rows| {
+            let admitted = context.limits().admit_rows(rows);
+            admitted.map_err(|error| IoError::not_taken(&role, &input.table.path, &error.into()))
         };
         admit(footer.rows().unwrap_or(0))?;
         let (mut counts, mut open) = (Vec::new(), Vec::new());

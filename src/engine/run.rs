@@ -15,7 +15,7 @@ use super::stages::Stages;
 use super::table::{self, OutputReport};
 use super::work::Work;
 use super::{EngineError, Observer, RunRequest, check, culprit, facts, lineage, row_ids, session, summary};
-use crate::accel::gather::{self, JoinOperator};
+use crate::accel::gather::JoinOperator;
 use crate::component::{Component, ComponentError, FanOut, Population};
 use crate::io::IoError;
 use crate::io::context::RunContext;
@@ -238,7 +238,7 @@ impl Run<'_> {
         };
         let at_fault = |error| culprit::name(error, &planner, context);
         let mut batches = match Running::start(work, &plan).await {
-            Ok(started) if prepared.unproven && !started.refuses_repeats() => return Ok(None),
+            Ok(started) if !prepared.assumption.is_guarded_by(&started) => return Ok(None),
             Ok(started) => started,
             Err(error) => return Err(at_fault(error).await),
         };
@@ -257,7 +257,7 @@ impl Run<'_> {
                     }
                     observer(Event::Rows(fold.customers));
                 }
-                Err(error) if gather::repeats_of(&error) => return Ok(None),
+                Err(error) if prepared.assumption.is_refuted_by(&error) => return Ok(None),
                 Err(error) => return Err(at_fault(error).await),
             }
         }

@@ -105,6 +105,12 @@ const BANS: &[Ban] = &[
     },
     Ban { text: "fs::rename", under: &["src/"], except: &["src/io/output.rs"], why: "one place publishes outputs" },
     Ban {
+        text: "get_extension",
+        under: &["src/"],
+        except: &[],
+        why: "what bounds a run stands in its RunContext; an extension that is absent would be no bound",
+    },
+    Ban {
         text: "env::set_var",
         under: &["src/", "tests/", "examples/"],
         except: &["tests/it/tidy.rs"],

@@ -1,4 +1,4 @@
-//! Whether no customer has two rows in an input, so that a plan can do without grouping them.
+//! Whether each customer has one row in an input, so that a plan can do without grouping them: the only place that decides.
 
 use datafusion::arrow::array::Array;
 use datafusion::common::HashSet;
@@ -12,11 +12,15 @@ use futures::StreamExt;
 use tokio::task::JoinSet;
 
 use super::profile::{Profile, number};
+use super::query::Running;
 use super::work::Work;
 use super::{EngineError, query};
+use crate::accel::gather;
 use crate::io::context::RunContext;
 use crate::plan::bind::BoundInput;
 use crate::plan::input::{Window, keys};
+use crate::plan::{Cutoffs, Planner};
+use crate::scorecard::{Scale, Statistic};
 
 /// Rows among which a repeated key shows soon, where an input has events rather than customers.
 const SAMPLE: usize = 32_768;
@@ -24,18 +28,66 @@ const SAMPLE: usize = 32_768;
 /// Any number will do; that it is fixed makes two runs over one file alike.
 const SEED: u64 = 7;
 
-/// What is known of the keys of the rows that count.
+/// What is known of the keys of an input's rows that count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keys {
-    /// No two are the same.
-    Differ,
-    /// No two of a sample are the same.
-    SeemToDiffer,
-    /// Some are the same, or there was no memory to find out.
-    Repeat,
+pub enum Uniqueness {
+    /// No two rows have one key.
+    Proven,
+    /// No two of the first rows have one key, and the plan fails where that does not hold for all of them.
+    Assumed,
+    /// Some keys repeat, or there was no memory to find out.
+    Repeated,
 }
 
-/// Reads the keys of the rows that count and tells whether they all differ; with `sample`, of the first of them.
+impl Uniqueness {
+    /// Whether a plan may take each row for a customer, without grouping.
+    pub fn is_one_row_each(self) -> bool {
+        self != Self::Repeated
+    }
+}
+
+/// Whether a run rests on uniqueness that was assumed of one of its inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assumption(bool);
+
+impl Assumption {
+    /// What the inputs of a run come to together.
+    pub fn of(inputs: impl IntoIterator<Item = Uniqueness>) -> Self {
+        Self(inputs.into_iter().any(|input| input == Uniqueness::Assumed))
+    }
+
+    /// Whether the operator that joins the inputs has to fail where a key repeats.
+    pub fn needs_guard(self) -> bool {
+        self.0
+    }
+
+    /// Whether a plan at work fails where the assumption does not hold; true where nothing is assumed.
+    pub fn is_guarded_by(self, running: &Running) -> bool {
+        !self.0 || running.refuses_repeats()
+    }
+
+    /// Whether an error says that the assumption does not hold: the run has to begin again and prove it.
+    pub fn is_refuted_by(self, error: &DataFusionError) -> bool {
+        gather::repeats_of(error)
+    }
+}
+
+/// Whether uniqueness may be assumed of a run's inputs: only the optional operator for numbers notices keys that repeat, and
+/// a plan that counts scores before they are written would not come to it.
+pub fn may_be_assumed(planner: &Planner<'_>, context: &RunContext) -> bool {
+    let counts = Cutoffs::need_counting(planner.component.scorecard());
+    context.accel() && planner.joins_numbers() && !counts && !planner.bound.aligns_any()
+}
+
+/// Whether a percentile is wanted of an input, for which all its rows would be kept where they are taken for customers.
+fn wants_percentile(input: &BoundInput) -> bool {
+    let percentile = |statistic: &Statistic| matches!(statistic, Statistic::Percentile(_));
+    let mut scales = input.fields.iter().map(|field| &field.indicator.scale);
+    scales.any(|scale| matches!(scale, Scale::Percentile(_)) || scale.statistics().iter().any(percentile))
+}
+
+/// Reads the keys of the rows that count and tells whether they all differ; with `assume`, of the first of them where that
+/// is enough.
 ///
 /// Keys are compared by a 64-bit hash: two keys with one hash are taken for a repetition, which costs a grouping that was
 /// not needed and nothing else. Memory is 8 bytes a row, taken from the session's pool; where that is too much, the
@@ -43,27 +95,27 @@ pub enum Keys {
 ///
 /// # Errors
 /// Where the input cannot be read.
-pub async fn of_rows(
+pub async fn of_input(
     input: &BoundInput,
     window: Window,
     profile: &Profile,
     work: &Work,
-    sample: bool,
-) -> Result<Keys, EngineError> {
+    assume: bool,
+) -> Result<Uniqueness, EngineError> {
     if profile.kept() <= 1 {
-        return Ok(Keys::Differ);
+        return Ok(Uniqueness::Proven);
     }
     let role = format!("input `{}`", input.name);
-    let sampled = sample && !work.remote && profile.kept() > SAMPLE as u64;
+    let sampled = assume && !wants_percentile(input) && !work.remote && profile.kept() > SAMPLE as u64;
     let differ = match work.remote {
         true => all_differ_there(input, window, profile.kept(), work).await,
         false if sampled => differ(input, window, SAMPLE as u64, true, &work.context).await,
         false => differ(input, window, profile.kept(), false, &work.context).await,
     };
     Ok(match differ.map_err(|error| EngineError::unreadable(&role, &input.table.path, error))? {
-        true if sampled => Keys::SeemToDiffer,
-        true => Keys::Differ,
-        false => Keys::Repeat,
+        true if sampled => Uniqueness::Assumed,
+        true => Uniqueness::Proven,
+        false => Uniqueness::Repeated,
     })
 }
 
