@@ -84,7 +84,7 @@ fn table(output: &OutputReport, partitioned: bool) -> Map<String, Value> {
                 "nullable": column.nullable, "unique": column.name == "customer_id", "other": [],
             });
             json!({
-                "name": column.name, "type": column.data_type, "description": null, "tags": {},
+                "name": column.name, "type": column.data_type, "description": column.description, "tags": {},
                 "constraints": constraints,
             })
         })

@@ -39,19 +39,21 @@ pub async fn describe(component: &Component, context: &RunContext) -> Result<Des
     let scores = columns::of_scores(component);
     let schema = columns::schema(&scores);
     let lineage = lineage::of(component, &opening.bound, &scores);
+    let columns = table::columns(&scores);
     let output = |(fan_out, path): (Option<FanOut>, &str)| OutputReport {
         fan_out,
         asset_name: table::asset_name(&component.asset().name, fan_out),
         path: if path.is_empty() { String::new() } else { source::resolve(component.base_dir(), path) },
         rows: 0,
         bytes: 0,
+        columns: columns.clone(),
         schema: schema.clone(),
         lineage: lineage.clone(),
     };
     let besides = component.fan_out().iter().map(|(table, path)| (Some(*table), path.as_str()));
     Ok(Description {
-        columns: table::columns(&schema),
         outputs: std::iter::once((None, component.output().unwrap_or_default())).chain(besides).map(output).collect(),
+        columns,
         inputs: opening.bound.inputs.iter().map(input).collect(),
         warnings: opening.warnings,
     })

@@ -71,7 +71,7 @@ pub use report::{
     StatisticReport,
 };
 pub use session::EngineConfig;
-pub use table::{ColumnLineage, ColumnReport, OutputReport, SourceColumn};
+pub use table::{ColumnLineage, ColumnReport, OutputReport, SourceColumn, columns_of_scores};
 
 use crate::component::{Component, ComponentError, Format, Problem, Recipe, read_text};
 use crate::intake::ipc::Intake;

@@ -94,6 +94,7 @@ pub async fn materialize(
         path: output.path(),
         rows,
         bytes,
+        columns: table::columns(&scores),
         schema: schema.clone(),
         lineage: lineage.clone(),
     };

@@ -2,7 +2,8 @@
 
 use datafusion::arrow::datatypes::SchemaRef;
 
-use crate::component::FanOut;
+use crate::component::{Component, FanOut};
+use crate::plan::columns::{self, Column};
 use crate::scorecard::InputName;
 
 /// A table that was written, or would be.
@@ -18,17 +19,12 @@ pub struct OutputReport {
     pub rows: u64,
     /// Size in bytes.
     pub bytes: u64,
+    /// Its columns, in order.
+    pub columns: Vec<ColumnReport>,
     /// Its schema.
     pub schema: SchemaRef,
     /// Where each column comes from, in the columns' order.
     pub lineage: Vec<ColumnLineage>,
-}
-
-impl OutputReport {
-    /// Its columns, in order.
-    pub fn columns(&self) -> Vec<ColumnReport> {
-        columns(&self.schema)
-    }
 }
 
 /// Name of the asset that a table is, by the name of the scores' asset.
@@ -48,16 +44,24 @@ pub struct ColumnReport {
     pub data_type: String,
     /// Whether it may be null.
     pub nullable: bool,
+    /// What stands in it.
+    pub description: String,
 }
 
-/// The columns of a schema.
-pub fn columns(schema: &SchemaRef) -> Vec<ColumnReport> {
-    let column = |field: &std::sync::Arc<datafusion::arrow::datatypes::Field>| ColumnReport {
-        name: field.name().clone(),
-        data_type: field.data_type().to_string(),
-        nullable: field.is_nullable(),
+/// What is told of a table's columns.
+pub fn columns(columns: &[Column]) -> Vec<ColumnReport> {
+    let report = |column: &Column| ColumnReport {
+        name: column.field.name().clone(),
+        data_type: column.field.data_type().to_string(),
+        nullable: column.field.is_nullable(),
+        description: column.doc.clone(),
     };
-    schema.fields().iter().map(column).collect()
+    columns.iter().map(report).collect()
+}
+
+/// The columns of a component's scores, which hang on the component alone.
+pub fn columns_of_scores(component: &Component) -> Vec<ColumnReport> {
+    columns(&columns::of_scores(component))
 }
 
 /// Where a column comes from.

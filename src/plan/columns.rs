@@ -6,7 +6,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit}
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
 
-use super::{Planner, drivers, input, names, score};
+use super::{Planner, drivers, flag_rules, input, names, score};
 use crate::component::Component;
 use crate::scorecard::ScoreComponent;
 
@@ -79,16 +79,12 @@ pub fn of_scores(component: &Component) -> Vec<Column> {
     let health = || names::column(names::HEALTH_SCORE);
     let card = component.scorecard();
     let mut columns = vec![
-        Column::carried(
-            text(names::CUSTOMER_ID, false),
-            Sources::Keys,
-            "The customer's id as text, trimmed; each customer is in one row.",
-        ),
+        Column::carried(text(names::CUSTOMER_ID, false), Sources::Keys, "The customer; each has one row."),
         Column::carried(
             number(names::HEALTH_SCORE, false),
             Sources::AllComponents,
             format!(
-                "How well the customer is, in points from {} (worst) to {} (best).",
+                "Health of the customer, {} to {}: the scores of the components by their weights.",
                 card.min_health_score, card.max_health_score
             ),
         ),
@@ -100,28 +96,25 @@ pub fn of_scores(component: &Component) -> Vec<Column> {
         Column::new(
             text(names::RISK_CATEGORY, false),
             Sources::AllComponents,
-            format!(
-                "The category that the health score falls into, worst first: {}.",
-                card.risk_categories.names().join(", ")
-            ),
+            format!("Category of the health score, from low to high: {}.", card.risk_categories.names().join(", ")),
             move |planner| score::category(planner.component.scorecard(), planner.cutoffs, health()),
         ),
         Column::new(
             flag(names::IS_CHURN_RISK),
             Sources::AllComponents,
-            "Whether the customer is among those who may leave.",
+            format!("Whether the customer is at churn risk: {}.", flag_rules::churn_risk(card)),
             move |planner| Ok(planner.cutoffs.churn_risk(health())),
         ),
         Column::new(
             flag(names::IS_EXPANSION_OPPORTUNITY),
             Sources::AllComponents,
-            "Whether the customer is among those who may buy more.",
+            format!("Whether the customer is an expansion opportunity: {}.", flag_rules::expansion_opportunity(card)),
             move |planner| Ok(planner.cutoffs.expansion_opportunity(health())),
         ),
         Column::new(
             Field::new("calculated_at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
             Sources::Run,
-            "When the run began, UTC.",
+            "When the run started; the same in all rows.",
             |planner| Ok(input::micros(planner.calculated_at)),
         ),
     ]);
@@ -140,7 +133,7 @@ fn of_component(part: &ScoreComponent) -> Column {
     Column::new(
         number(part.column(), false),
         Sources::Component(part.name.clone()),
-        format!("Score of the component `{}`, 0-100; {counts_as} for a customer without data for it.", part.name),
+        format!("Score of the component {}, 0 to 100.", part.name),
         move |_| score::or(names::column(names::raw(&own)), datafusion::logical_expr::lit(counts_as)),
     )
 }
@@ -156,19 +149,19 @@ fn of_trend(tolerance: f64) -> [Column; 3] {
         Column::new(
             number(names::PREVIOUS, true),
             Sources::AllComponents,
-            "The customer's health score in the earlier table, in points.",
+            "Health score in the table of before; null for a customer that is not in it.",
             move |planner| Ok(previous(planner)),
         ),
         Column::new(
             number("health_score_change", true),
             Sources::AllComponents,
-            "health_score less previous_health_score, in points.",
+            "Health score less the one of before, in points.",
             move |planner| Ok(change(planner)),
         ),
         Column::new(
             text("trend", true),
             Sources::AllComponents,
-            format!("`improving` or `declining` where the change is more than {tolerance} points, else `stable`."),
+            format!("improving, stable (within {tolerance} points of the score of before) or declining."),
             move |planner| score::trend(change(planner), tolerance),
         ),
     ]
@@ -180,19 +173,19 @@ fn of_drivers() -> [Column; 3] {
         Column::new(
             text("weakest_factor", true),
             Sources::AllComponents,
-            "The component that costs the customer the most points; null for who has no data.",
+            "The component that costs the most points: its weight by what its score lacks to 100.",
             |planner| drivers::weakest(planner.component.scorecard()),
         ),
         Column::new(
             number(names::DATA_COVERAGE, false),
             Sources::AllComponents,
-            "Share of the total weight that the customer's data back, 0-1.",
+            "Share of the weight that data of the customer backs, 0 to 1.",
             |planner| drivers::coverage(planner.component.scorecard()),
         ),
         Column::new(
             Field::new("drivers", DataType::List(Arc::new(item)), false),
             Sources::AllComponents,
-            "For each indicator its value, its score (0-100), its share of the weight (0-1) and the points that it gives.",
+            "What each indicator contributes: its value, its score of 0 to 100, its weight, and its points.",
             drivers::all,
         ),
     ]
@@ -201,4 +194,41 @@ fn of_drivers() -> [Column; 3] {
 /// The schema of such columns.
 pub fn schema(columns: &[Column]) -> SchemaRef {
     Arc::new(Schema::new(columns.iter().map(|column| column.field.clone()).collect::<Vec<_>>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::component::Recipe;
+
+    fn columns(attributes: &str) -> Vec<Column> {
+        let text = format!("inputs: {{customer: c.parquet}}\noutput: o.parquet\n{attributes}");
+        of_scores(&Component::new(&Recipe { text, ..Recipe::default() }).unwrap())
+    }
+
+    #[test]
+    fn every_column_says_what_it_means() {
+        for attributes in [
+            "",
+            "include_drivers: true\ncalculate_trend: true\nhistory: h.parquet\n",
+            "include_factor_breakdown: false\n",
+        ] {
+            for column in columns(attributes) {
+                assert!(column.doc.len() > 20, "{}", column.field.name());
+            }
+        }
+    }
+
+    #[test]
+    fn the_component_s_own_numbers_and_names_are_told() {
+        let columns = columns(
+            "churn_risk_threshold: 35.5\nexpansion_opportunity_threshold: {best: 20 %}\nmax_health_score: 90\n",
+        );
+        let doc = |name: &str| columns.iter().find(|column| column.field.name() == name).unwrap().doc.as_str();
+        assert_eq!(doc("is_churn_risk"), "Whether the customer is at churn risk: below 35.5.");
+        assert!(doc("is_expansion_opportunity").ends_with(": the best 20 %."));
+        assert!(doc("health_score").contains("0 to 90"));
+        assert!(doc("engagement_score").contains("engagement"));
+        assert!(doc("risk_category").contains("high_risk, moderate, healthy"));
+    }
 }

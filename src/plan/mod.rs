@@ -18,6 +18,7 @@ mod error;
 pub mod expression;
 pub mod fan_out;
 mod fit;
+pub mod flag_rules;
 pub mod input;
 mod join;
 pub mod key;

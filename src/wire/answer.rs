@@ -3,8 +3,8 @@
 use crate::component::spec::ScorecardSpec;
 use crate::component::{Component, Problem};
 use crate::engine::{self, Description, Explanation};
-use crate::plan::Cutoffs;
-use crate::scorecard::{Cap, Flag, Indicator, ScoreComponent, Scorecard, Threshold, presets};
+use crate::plan::{Cutoffs, flag_rules};
+use crate::scorecard::{Cap, Indicator, ScoreComponent, Scorecard, presets};
 use crate::wire::proto;
 use crate::wire::values::{asset, column, input, origin, output, timestamp};
 
@@ -20,6 +20,7 @@ pub fn valid(component: &Component, description: Description) -> proto::Validate
         warnings: description.warnings,
         inputs_checked: true,
         config_hash: component.config_hash().to_owned(),
+        columns: description.columns.into_iter().map(column).collect(),
         ..Default::default()
     }
 }
@@ -31,6 +32,7 @@ pub fn unchecked(component: &Component, note: String) -> proto::ValidateComponen
         warnings: component.warnings().to_vec(),
         inputs_note: note,
         config_hash: component.config_hash().to_owned(),
+        columns: engine::columns_of_scores(component).into_iter().map(column).collect(),
         ..Default::default()
     }
 }
@@ -65,23 +67,11 @@ pub fn description(component: &Component, description: Description) -> proto::De
         max_health_score: card.max_health_score,
         churn_risk_threshold: finite(cutoffs.churn_risk),
         expansion_opportunity_threshold: finite(cutoffs.expansion_opportunity),
-        churn_risk_rule: rule(card, card.churn_risk, ["below", "the worst"], false),
-        expansion_opportunity_rule: rule(card, card.expansion_opportunity, ["above", "the best"], true),
+        churn_risk_rule: flag_rules::churn_risk(card),
+        expansion_opportunity_rule: flag_rules::expansion_opportunity(card),
         warnings: description.warnings,
         outputs: description.outputs.into_iter().map(output).collect(),
         config_hash: component.config_hash().to_owned(),
-    }
-}
-
-fn rule(card: &Scorecard, flag: Flag, [score, customers]: [&str; 2], last: bool) -> String {
-    match flag {
-        Flag::Threshold(threshold @ Threshold::Score(_)) => format!("{score} {threshold}"),
-        Flag::Threshold(capacity) => format!("{customers} {capacity}"),
-        Flag::Category => {
-            let names = card.risk_categories.names();
-            let name = if last { names.last() } else { names.first() };
-            format!("category {}", name.copied().unwrap_or_default())
-        }
     }
 }
 

@@ -34,7 +34,6 @@ pub fn asset(asset: &Asset) -> proto::Asset {
 
 /// A table that was written, or would be.
 pub fn output(output: engine::OutputReport) -> proto::OutputReport {
-    let columns = output.columns();
     proto::OutputReport {
         table: table(output.fan_out).into(),
         asset_name: output.asset_name,
@@ -42,7 +41,7 @@ pub fn output(output: engine::OutputReport) -> proto::OutputReport {
         path: output.path,
         rows: output.rows,
         bytes: output.bytes,
-        columns: columns.into_iter().map(column).collect(),
+        columns: output.columns.into_iter().map(column).collect(),
         arrow_schema: schema(&output.schema),
         lineage: output.lineage.into_iter().map(lineage).collect(),
     }
@@ -82,7 +81,12 @@ fn schema(schema: &SchemaRef) -> Vec<u8> {
 
 /// A column of the table.
 pub fn column(column: engine::ColumnReport) -> proto::ColumnReport {
-    proto::ColumnReport { name: column.name, data_type: column.data_type, nullable: column.nullable }
+    proto::ColumnReport {
+        name: column.name,
+        data_type: column.data_type,
+        nullable: column.nullable,
+        description: column.description,
+    }
 }
 
 /// Where a field's values come from, and the column or SQL that says so.

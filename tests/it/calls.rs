@@ -70,7 +70,9 @@ async fn a_right_component_is_valid_even_before_its_inputs_are_there() {
     let request = ValidateComponentRequest { component: source(GOOD, &base(&folder)), ..Default::default() };
     let answer = client.validate_component(request.clone()).await.unwrap();
     assert!(answer.valid && answer.inputs_checked && answer.problems.is_empty() && answer.inputs_note.is_empty());
-    let hash = answer.config_hash;
+    let (hash, columns) = (answer.config_hash, answer.columns);
+    assert_eq!(columns.first().map(|column| column.name.as_str()), Some("customer_id"));
+    assert!(columns.iter().all(|column| !column.description.is_empty()), "{columns:?}");
     let done = client.materialize_sync(asking(GOOD, &base(&folder))).await.unwrap();
     assert_eq!((hash.len(), hash.as_str()), (64, done.config_hash.as_str()));
     let inputs = vec![InputOverride {
@@ -81,6 +83,8 @@ async fn a_right_component_is_valid_even_before_its_inputs_are_there() {
     let answer = client.validate_component(ValidateComponentRequest { inputs, ..request }).await.unwrap();
     assert!(answer.valid && !answer.inputs_checked);
     assert!(answer.inputs_note.contains("later.parquet"), "{}", answer.inputs_note);
+    // The columns hang on the component alone.
+    assert_eq!(answer.columns, columns);
     assert_eq!(answer.config_hash, hash, "the settings do not hang on the inputs");
     drop(client);
     running.stop().await;

@@ -59,7 +59,7 @@ fn the_schema_is_exactly_the_promised_one() {
             ("calculated_at", utc(), false),
         ])
     );
-    let told: Vec<_> = scores.report.output.columns().iter().map(|c| (c.name.clone(), c.nullable)).collect();
+    let told: Vec<_> = scores.report.output.columns.iter().map(|c| (c.name.clone(), c.nullable)).collect();
     let found: Vec<_> = fields(&scores).into_iter().map(|(name, _, null)| (name, null)).collect();
     assert_eq!(told, found, "the report tells the same");
 }

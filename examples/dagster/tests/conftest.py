@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import jsonschema
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,8 +18,9 @@ import pytest
 import yaml
 from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext
 from dagster.components.testing import create_defs_folder_sandbox
+from dagster_shared.yaml_utils import parse_yamls_with_source_position
 
-from dagster_customer_health import loading
+from dagster_customer_health import CustomerHealthScoreComponent, loading
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 TYPE = "dagster_customer_health.CustomerHealthScoreComponent"
@@ -95,7 +97,17 @@ class Project:
     @contextlib.contextmanager
     def load(self) -> Iterator[dg.Definitions]:
         with self._sandbox.build_all_defs() as defs:
+            self._is_what_editors_take()
             yield defs
+
+    def _is_what_editors_take(self) -> None:
+        """Whatever loads passes `dg check yaml` too, and is not underlined in an editor."""
+        schema = jsonschema.Draft202012Validator(CustomerHealthScoreComponent.get_model_cls().model_json_schema())
+        for path in self.root.rglob("defs.yaml"):
+            for document in parse_yamls_with_source_position(path.read_text()):
+                if document.value["type"] == TYPE:
+                    faults = [f"{fault.json_path}: {fault.message}" for fault in schema.iter_errors(document.value["attributes"])]
+                    assert not faults, faults
 
     def materialize(
         self, *others: Any, instance: dg.DagsterInstance | None = None, resources: dict | None = None, **arguments: Any

@@ -90,6 +90,7 @@ def test_checks_come_with_the_run(project):
         "inputs_have_expected_columns": warn,
         "neutral_share": warn,
         "texts_mapped": warn,
+        "categories_match_flags": warn,
     }
     assert {name for name, check in checks.items() if not check.passed} == {"neutral_share"}
     assert checks["row_count_positive"].metadata["rows"].value == 20

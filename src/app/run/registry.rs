@@ -118,6 +118,7 @@ mod tests {
             path: String::new(),
             rows: 0,
             bytes: 0,
+            columns: vec![],
             schema: Arc::new(arrow::datatypes::Schema::empty()),
             lineage: vec![],
         };

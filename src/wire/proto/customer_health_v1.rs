@@ -379,6 +379,9 @@ pub struct ColumnReport {
     /// Whether it may be null.
     #[prost(bool, tag = "3")]
     pub nullable: bool,
+    /// What stands in it, in words.
+    #[prost(string, tag = "4")]
+    pub description: ::prost::alloc::string::String,
 }
 /// Distribution of health_score, in points.
 #[derive(serde::Serialize)]
@@ -708,6 +711,9 @@ pub struct ValidateComponentResponse {
     /// valid.
     #[prost(string, tag = "6")]
     pub config_hash: ::prost::alloc::string::String,
+    /// Columns of the table, in order; they need no inputs. Empty where the component is not valid.
+    #[prost(message, repeated, tag = "7")]
+    pub columns: ::prost::alloc::vec::Vec<ColumnReport>,
 }
 /// One thing wrong with a component or a scorecard that it names.
 #[derive(serde::Serialize)]

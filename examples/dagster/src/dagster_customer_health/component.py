@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import dagster as dg
 from dagster.components.core.defs_module import find_defs_or_component_yaml
+from google.protobuf import json_format
 from pydantic import Field
 
 from . import access, dates, earlier, fields, frames, loading, partitions, paths, ranges, report, source, subset, upstream
-from ._proto import component_pb2, report_pb2, run_pb2, stream_pb2
-from .editor import Documented
+from ._proto import component_pb2, inspect_pb2, report_pb2, run_pb2, stream_pb2
+from .editor import Documented, scored
+from .scaffold import CustomerHealthScoreScaffolder
 from .service import HealthScoreClient, HealthScoreServiceResource, ServiceError
 
 _log = logging.getLogger("dagster.customer_health")
@@ -38,33 +40,40 @@ _DESCRIPTIONS = {
 }
 _MOST_PREVIEW_ROWS = 500
 
-# A value that the service reads and judges: it stays as it is written, templates and all, so that no rule stands twice.
-_Scored = Annotated[Any, dg.Resolver(lambda _, value: value, model_field_type=Any, inject_before_resolve=False)]
+# How values are typed for people who write Python; the service says what is right.
+_Number, _Flag, _Mapping = scored(float | str | None), scored(bool | str | None), scored(Mapping[str, Any] | None)
+_Threshold = scored(float | str | Mapping[str, int | str] | None)
+_Name = scored(str | None)
+
+
+def _as_the_resource(name: str) -> str:
+    """Description of a setting, which is the resource's own."""
+    return HealthScoreServiceResource.model_fields[name].description or ""
 
 
 class ServiceSettings(dg.Model, Documented):
     """Where the service is, as `HealthScoreServiceResource` takes it."""
 
-    target: fields.Text | None = None
-    tls: bool = False
-    ca_file: fields.Text | None = None
-    cert_file: fields.Text | None = None
-    key_file: fields.Text | None = None
-    token: fields.Text | None = None
-    metadata: fields.TextMap = Field(default_factory=dict)
-    timeout_seconds: float | None = None
-    ready_timeout_seconds: float = 30
-    load_timeout_seconds: float = 2
-    binary: fields.Text | None = None
-    allow: fields.Texts = Field(default_factory=list)
-    memory_limit: fields.Text | None = None
+    target: fields.Text | None = Field(default=None, description=_as_the_resource("target"))
+    tls: bool = Field(default=False, description=_as_the_resource("tls"))
+    ca_file: fields.Text | None = Field(default=None, description=_as_the_resource("ca_file"))
+    cert_file: fields.Text | None = Field(default=None, description=_as_the_resource("cert_file"))
+    key_file: fields.Text | None = Field(default=None, description=_as_the_resource("key_file"))
+    token: fields.Text | None = Field(default=None, description=_as_the_resource("token"))
+    metadata: fields.TextMap = Field(default_factory=dict, description=_as_the_resource("metadata"))
+    timeout_seconds: fields.number(float, 0) | None = Field(default=None, description=_as_the_resource("timeout_seconds"))
+    ready_timeout_seconds: fields.number(float, 0) = Field(default=30, description=_as_the_resource("ready_timeout_seconds"))
+    load_timeout_seconds: fields.number(float, 0) = Field(default=2, description=_as_the_resource("load_timeout_seconds"))
+    binary: fields.Text | None = Field(default=None, description=_as_the_resource("binary"))
+    allow: fields.Texts = Field(default_factory=list, description=_as_the_resource("allow"))
+    memory_limit: fields.Text | None = Field(default=None, description=_as_the_resource("memory_limit"))
 
 
 class PartitionDimension(dg.Model, Documented):
     """One dimension of a partitioned asset."""
 
     name: fields.Text | None = Field(default=None, description="Name of the dimension, such as `date` or `region`.")
-    type: str = Field(description="daily, weekly, monthly, hourly, static or dynamic.")
+    type: fields.choice(*partitions.AXES) = Field(description="daily, weekly, monthly, hourly, static or dynamic.")
     start: fields.Text | None = Field(default=None, description="First day of a dimension in time.")
     end: fields.Text | None = Field(default=None, description="Day before which a dimension in time ends.")
     timezone: fields.Text | None = Field(default=None, description="Time zone of a dimension in time; UTC if left out.")
@@ -98,6 +107,7 @@ class _Input:
         return f".in-memory/{self.name}.parquet"
 
 
+@dg.scaffold_with(CustomerHealthScoreScaffolder)
 class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
     """Scores customers from up to four tables: one row per customer with a health score of 0-100, a risk category, and flags
     for churn risk and expansion opportunity. The work is done by the customer-health service, which reads the same file.
@@ -117,13 +127,13 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
 
     # --- Where the tables come from, and where they go -----------------------------------------------------------------
     customer_data_asset_key: fields.Key | None = Field(default=None, description="Asset that the customer input comes from.")
-    customer_data_asset: fields.Key | None = Field(default=None, description="The same.")
+    customer_data_asset: fields.Key | None = Field(default=None, description="The same as `customer_data_asset_key`.")
     subscription_data_asset_key: fields.Key | None = Field(default=None, description="Asset that the subscription input comes from.")
-    subscription_data_asset: fields.Key | None = Field(default=None, description="The same.")
+    subscription_data_asset: fields.Key | None = Field(default=None, description="The same as `subscription_data_asset_key`.")
     product_usage_asset_key: fields.Key | None = Field(default=None, description="Asset that the usage input comes from.")
-    product_usage_asset: fields.Key | None = Field(default=None, description="The same.")
+    product_usage_asset: fields.Key | None = Field(default=None, description="The same as `product_usage_asset_key`.")
     support_ticket_asset_key: fields.Key | None = Field(default=None, description="Asset that the support input comes from.")
-    support_ticket_asset: fields.Key | None = Field(default=None, description="The same.")
+    support_ticket_asset: fields.Key | None = Field(default=None, description="The same as `support_ticket_asset_key`.")
     data_dir: fields.Text | None = Field(
         default=None,
         description="Folder or URI of the assets' tables, `{data_dir}/{asset/key}[/{partition}].parquet`, as UPathIOManager and "
@@ -135,35 +145,35 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         description="Kind of the frame that the asset's IO manager is given where all is in memory; that of the upstream frame, "
         "the customers' first, if left out.",
     )
-    inputs: _Scored = Field(default=None, description="The tables to score from: customer, subscription, usage, support.")
-    output: _Scored = Field(default=None, description="Parquet file to write, in place of the one in `data_dir`.")
-    fan_out: _Scored = Field(default=None, description="Tables beside the scores, each an asset: churn_risk, expansion.")
-    customers_from: _Scored = Field(default=None, description="The input whose customers alone are scored; else all inputs'.")
-    history: _Scored = Field(default=None, description="Earlier scores for the trend; the previous partition's if left out.")
+    inputs: _Mapping = Field(default=None, description="The tables to score from: customer, subscription, usage, support.")
+    output: _Name = Field(default=None, description="Parquet file to write, in place of the one in `data_dir`.")
+    fan_out: _Mapping = Field(default=None, description="Tables beside the scores, each an asset: churn_risk, expansion.")
+    customers_from: _Name = None
+    history: _Name = Field(default=None, description="Earlier scores for the trend; the previous partition's if left out.")
 
-    # --- The score: see the service's documentation --------------------------------------------------------------------
-    scorecard: _Scored = Field(default=None, description="Name of a built-in scorecard, or path of a scorecard file.")
-    components: _Scored = Field(default=None, description="Changes to the scorecard's components, by name.")
-    engagement_weight: _Scored = Field(default=None, description="Weight of engagement.")
-    product_usage_weight: _Scored = Field(default=None, description="Weight of product usage.")
-    payment_health_weight: _Scored = Field(default=None, description="Weight of payment health.")
-    support_health_weight: _Scored = Field(default=None, description="Weight of support health.")
-    analysis_period_days: _Scored = Field(default=None, description="Days before the run's as-of time that count.")
-    min_health_score: _Scored = Field(default=None, description="Lowest health score given out.")
-    max_health_score: _Scored = Field(default=None, description="Highest health score given out.")
-    churn_risk_threshold: _Scored = Field(default=None, description="Customers below it are at churn risk.")
-    expansion_opportunity_threshold: _Scored = Field(default=None, description="Customers above it are expansion opportunities.")
-    risk_categories: _Scored = Field(default=None, description="Names for ranges of the health score, lowest first.")
-    missing_component: _Scored = Field(default=None, description="What a component without data counts as.")
-    combine: _Scored = Field(default=None, description="weighted_mean or weighted_sum.")
-    population: _Scored = Field(default=None, description="Pinned population statistics.")
-    include_factor_breakdown: _Scored = Field(default=None, description="Whether the table has the components' scores.")
-    calculate_trend: _Scored = Field(default=None, description="Whether to add the trend columns.")
-    trend_tolerance: _Scored = Field(default=None, description="Changes within plus or minus this count as stable.")
-    include_drivers: _Scored = Field(default=None, description="Whether to add weakest_factor, data_coverage and drivers.")
+    # --- The score: as the schema of the service's component.yaml describes it -----------------------------------------
+    scorecard: _Name = None
+    components: _Mapping = None
+    engagement_weight: _Number = None
+    product_usage_weight: _Number = None
+    payment_health_weight: _Number = None
+    support_health_weight: _Number = None
+    analysis_period_days: scored(int | str | None) = None
+    min_health_score: _Number = None
+    max_health_score: _Number = None
+    churn_risk_threshold: _Threshold = None
+    expansion_opportunity_threshold: _Threshold = None
+    risk_categories: scored(Sequence[Mapping[str, Any]] | None) = None
+    missing_component: _Number = None
+    combine: _Name = None
+    population: scored(Mapping[str, Any] | str | None) = None
+    include_factor_breakdown: _Flag = None
+    calculate_trend: _Flag = None
+    trend_tolerance: _Number = None
+    include_drivers: _Flag = None
 
     # --- Partitions ----------------------------------------------------------------------------------------------------
-    partition_type: str | None = Field(default=None, description="daily, weekly, monthly, hourly, static, dynamic or multi.")
+    partition_type: fields.choice(*partitions.KINDS) | None = Field(default=None, description="daily, weekly, monthly, hourly, static, dynamic or multi.")
     partition_start: fields.Text | None = Field(default=None, description="First day, such as '2025-01-01'.")
     partition_end: fields.Text | None = Field(
         default=None, description="Day before which the last partition ends; without end if left out."
@@ -186,7 +196,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
     partition_static_column: fields.Text | None = Field(
         default=None, description="Column of the inputs that has the static or dynamic key: only rows with it count."
     )
-    partition_window: str = Field(
+    partition_window: fields.choice("period", "partition") = Field(
         default="period",
         description="`period`: the analysis period ends with the partition, whatever the partition's length. `partition`: the "
         "analysis period is the partition itself.",
@@ -201,27 +211,21 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
     resource_key: fields.Text | None = Field(default=None, description="Resource of the definitions to use when it runs.")
     asset_checks: bool = Field(default=True, description="Whether the service checks the table, as asset checks.")
     include_preview_metadata: bool = Field(default=False, description="Whether to show the first rows.")
-    preview_rows: int = Field(default=25, description="How many of them.")
+    preview_rows: fields.number(int, 1, _MOST_PREVIEW_ROWS) = Field(default=25, description="How many of them.")
     allow_empty: bool = Field(
         default=False, description="Whether a table without customers may take the place of one that has some."
     )
-    freshness_max_lag_minutes: int | None = Field(default=None, description="Older than this is stale.")
+    freshness_max_lag_minutes: fields.number(int, 0) | None = Field(default=None, description="Older than this is stale.")
     freshness_cron: fields.Text | None = Field(default=None, description="When the asset has to be there, such as '0 9 * * *'.")
-    retry_policy_max_retries: int | None = Field(default=None, description="How often to try again.")
-    retry_policy_delay_seconds: float | None = Field(default=None, description="Seconds before another try; 1.")
-    retry_policy_backoff: str = Field(default="exponential", description="linear or exponential.")
-    scoring_method: str = Field(default="heuristic", description="`heuristic` only.")
+    retry_policy_max_retries: fields.number(int, 0) | None = Field(default=None, description="How often to try again.")
+    retry_policy_delay_seconds: fields.number(float, 0) | None = Field(default=None, description="Seconds before another try; 1.")
+    retry_policy_backoff: fields.choice("linear", "exponential") = Field(default="exponential", description="linear or exponential.")
+    scoring_method: fields.choice("heuristic") = Field(default="heuristic", description="`heuristic` only.")
     execution_mode: str = Field(default="python", description="Without meaning here: the service does the work.")
 
     # --- Definitions ---------------------------------------------------------------------------------------------------
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        if self.scoring_method != "heuristic":
-            raise CustomerHealthScoreError(f"scoring_method: `{self.scoring_method}` is not supported, only `heuristic`")
-        if self.partition_window not in ("period", "partition"):
-            raise CustomerHealthScoreError(f"partition_window: `{self.partition_window}` is neither `period` nor `partition`")
-        if not 1 <= self.preview_rows <= _MOST_PREVIEW_ROWS:
-            raise CustomerHealthScoreError(f"preview_rows: {self.preview_rows} is not between 1 and {_MOST_PREVIEW_ROWS}")
         columns = [self.partition_date_column, *(axis.column for axis in self.partition_dimensions or [] if axis.type == "hourly")]
         if self.partition_window == "partition" and partitions.is_hourly(self.partitions_def) and not any(columns):
             raise CustomerHealthScoreError(
@@ -231,7 +235,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
         if self.fan_out and self.streams_back:
             raise CustomerHealthScoreError("fan_out: give `data_dir` or `output`, so that the tables have a place")
         component = self._source(context)
-        return dg.Definitions(assets=[self._asset(component, *self._validate(component))])
+        return dg.Definitions(assets=[self._asset(component, self._validate(component))])
 
     @cached_property
     def key(self) -> dg.AssetKey:
@@ -288,53 +292,49 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             base, name = str((file or context.path).parent.resolve() if file else context.path.resolve()), "component.yaml"
         return source.Source(text, name, base, source.variables(text, root))
 
-    def _validate(self, component: source.Source) -> tuple[str | None, Any]:
-        """Asks the service what it thinks of the component: the hash of its settings, and what it would do, as far as either
-        can be told. A process that runs the asset has the hash from the one that loaded it, and asks nothing.
+    def _validate(self, component: source.Source) -> inspect_pb2.ValidateComponentResponse:
+        """What the service thinks of the component: the hash of its settings and the columns of its tables, which are known
+        before any input is; nothing where it was not told. A process that builds the definitions again, to show or to run
+        them, has it from the one that loaded them, and asks nothing.
         """
-        description = None
 
         def ask() -> str | None:
-            nonlocal description
             told = loading.ask(
                 self._resource(None), self._allow(component), component.file, lambda client: self._look(client, component)
             )
-            config_hash, description = told or (None, None)
-            return config_hash
+            return json_format.MessageToJson(told, indent=None) if told else None
 
         try:
-            return loading.once(self.key, ask), description
+            told = loading.once(self.key, ask)
         except ServiceError as error:
             raise CustomerHealthScoreError(f"{component.file}: {error}") from error
+        return json_format.Parse(told or "{}", inspect_pb2.ValidateComponentResponse(), ignore_unknown_fields=True)
 
-    def _look(self, client: HealthScoreClient, component: source.Source) -> tuple[str | None, Any]:
+    def _look(self, client: HealthScoreClient, component: source.Source) -> inspect_pb2.ValidateComponentResponse | None:
         sent = _message(component)
-        overrides = self._expected(component)
         history = self._history(component, None)
-        config_hash = None
         try:
             try:
-                answer = client.validate(sent, overrides, history)
+                answer = client.validate(sent, self._expected(component), history)
             except ServiceError as error:
                 if error.reason != "INVALID_INPUT":
                     raise
                 # A table that cannot be read now may be another when it runs; the settings do not hang on it.
                 nowhere = [component_pb2.InputOverride(input=table.number, path=table.nowhere) for table in self.connected]
                 answer = client.validate(sent, nowhere, history)
-            if not answer.valid:
-                told = "\n".join(_problem(problem) for problem in answer.problems)
-                raise CustomerHealthScoreError(f"the component is not valid\n{told}")
-            for warning in answer.warnings:
-                _log.debug("%s: %s", component.file, warning)
-            config_hash = answer.config_hash
-            return config_hash, client.describe(sent, overrides, history) if answer.inputs_checked else None
         except ServiceError as error:
-            if error.reason not in ("NOT_FOUND", "INVALID_INPUT"):  # an input that went away in between
+            if error.reason not in ("NOT_FOUND", "INVALID_INPUT"):
                 raise
-            return config_hash, None
+            return None
+        if not answer.valid:
+            told = "\n".join(_problem(problem) for problem in answer.problems)
+            raise CustomerHealthScoreError(f"the component is not valid\n{told}")
+        for warning in answer.warnings:
+            _log.debug("%s: %s", component.file, warning)
+        return inspect_pb2.ValidateComponentResponse(config_hash=answer.config_hash, columns=answer.columns)
 
-    def _asset(self, component: source.Source, code_version: str | None, description: Any) -> dg.AssetsDefinition:
-        metadata = {"dagster/column_schema": report.column_schema(description.columns)} if description else {}
+    def _asset(self, component: source.Source, told: inspect_pb2.ValidateComponentResponse) -> dg.AssetsDefinition:
+        metadata = {"dagster/column_schema": report.column_schema(told.columns)} if told.columns else {}
         upstream = [table.key for table in self.connected if table.key]
         further = [dg.AssetKey.from_user_string(key) for key in self.deps or []]
         common = dict(
@@ -342,7 +342,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             owners=self.owners,
             tags=self.asset_tags or {},
             kinds=set(self.kinds or ([] if self.streams_back else [report.STORAGE])),
-            code_version=code_version,
+            code_version=told.config_hash or None,
             freshness_policy=self._freshness(),
         )
         loads = {"allow_missing_partitions": True} if self.allow_missing_partitions else None
@@ -354,11 +354,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
             retry_policy=self._retry(),
             required_resource_keys={self.resource_key} if self.resource_key else set(),
         )
-        check_specs = [
-            dg.AssetCheckSpec(name, asset=self.key, blocking=severity == dg.AssetCheckSeverity.ERROR)
-            for name, severity in report.CHECKS.items()
-        ]
-        runs |= dict(name=fields.op_name(self.key), check_specs=check_specs if self.asset_checks else [])
+        runs |= dict(name=fields.op_name(self.key), check_specs=report.check_specs(self.key) if self.asset_checks else [])
         if self.streams_back:
             # The table is a value, which needs an output that may have one.
             spec = dg.AssetSpec(self.key, description=self.description, metadata=metadata, **common)
@@ -403,9 +399,7 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
     def _retry(self) -> dg.RetryPolicy | None:
         if not self.retry_policy_max_retries:
             return None
-        if self.retry_policy_backoff.lower() not in ("linear", "exponential"):
-            raise CustomerHealthScoreError(f"retry_policy_backoff: `{self.retry_policy_backoff}` is neither linear nor exponential")
-        backoff = dg.Backoff.LINEAR if self.retry_policy_backoff.lower() == "linear" else dg.Backoff.EXPONENTIAL
+        backoff = dg.Backoff.LINEAR if self.retry_policy_backoff == "linear" else dg.Backoff.EXPONENTIAL
         return dg.RetryPolicy(self.retry_policy_max_retries, delay=self.retry_policy_delay_seconds or 1, backoff=backoff)
 
     # --- A run ---------------------------------------------------------------------------------------------------------

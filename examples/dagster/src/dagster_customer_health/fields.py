@@ -4,6 +4,7 @@ Dagster resolves templates as Python literals, so that even a quoted "2024" arri
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -14,6 +15,8 @@ from dagster import BackfillPolicy
 from jinja2 import Undefined
 from jinja2.nativetypes import NativeEnvironment, NativeTemplate
 from pydantic import BeforeValidator, WithJsonSchema
+
+from .editor import TEMPLATE
 
 _KEY_PART = re.compile(r"[A-Za-z0-9_.-]+")
 _TEXT = {"type": ["string", "integer"]}
@@ -60,6 +63,36 @@ def tags(value: Any) -> dict[str, str]:
             name, _, given = text(entry).partition("=")
             found[name.strip()] = given.strip()
     return found
+
+
+def choice(*names: str) -> Any:
+    """A type of an attribute that is one of these names."""
+
+    def read(value: Any) -> str:
+        found = text(value)
+        if found.lower() not in names:
+            raise ValueError(f"`{found}` is none of {', '.join(names)}")
+        return found.lower()
+
+    return _field(str, read, _either({"enum": list(names)}, TEMPLATE))
+
+
+def number(kind: type[int] | type[float], least: float, most: float | None = None) -> Any:
+    """A type of an attribute that is a number within bounds; a template gives it as text."""
+    schema = {"type": "integer" if kind is int else "number", "minimum": least} | ({} if most is None else {"maximum": most})
+    bounds = f"from {least}" if most is None else f"from {least} to {most}"
+    expected = f"expected a {'whole number' if kind is int else 'number'} {bounds}"
+
+    def read(value: Any) -> int | float:
+        try:
+            found = kind(value) if isinstance(value, str | int) or (kind is float and isinstance(value, float)) else None
+        except ValueError:
+            found = None
+        if found is None or isinstance(value, bool) or not least <= found <= (math.inf if most is None else most):
+            raise ValueError(f"{expected}, found {value!r}")
+        return found
+
+    return _field(kind, read, _either(schema, TEMPLATE))
 
 
 def key(value: Any) -> str:
@@ -184,17 +217,22 @@ Tags = _field(
         {"type": "string"},
     ),
 )
-TextMap = _field(dict[str, str], lambda value: {text(name): text(given) for name, given in dict(value).items()}, {"type": "object"})
+TextMap = _field(
+    dict[str, str],
+    lambda value: {text(name): text(given) for name, given in dict(value).items()},
+    _either({"type": "object", "additionalProperties": _TEXT}, TEMPLATE),
+)
 Policy = _field(
     BackfillPolicy,
     policy,
     _either(
-        {"type": "string", "pattern": r"^(single_run|multi_run)$|\{\{"},
+        {"enum": list(_POLICIES)},
+        TEMPLATE,
         {
             "type": "object",
             "properties": {
-                "type": {"enum": list(_POLICIES)},
-                "max_partitions_per_run": _either({"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"\{\{"}),
+                "type": _either({"enum": list(_POLICIES)}, TEMPLATE),
+                "max_partitions_per_run": _either({"type": "integer", "minimum": 1}, TEMPLATE),
             },
             "required": ["type"],
             "additionalProperties": False,

@@ -17,7 +17,8 @@ _TIMED = {
     "monthly": dg.MonthlyPartitionsDefinition,
     "hourly": dg.HourlyPartitionsDefinition,
 }
-KINDS = (*_TIMED, "static", "dynamic", "multi")
+AXES = (*_TIMED, "static", "dynamic")
+KINDS = (*AXES, "multi")
 
 
 @dataclass(frozen=True)

@@ -11,26 +11,44 @@ from ._proto import component_pb2, report_pb2
 STORAGE = "parquet"
 """What published tables are stored as."""
 
+_ERROR, _WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+
 CHECKS = {
-    "customer_id_unique_not_null": dg.AssetCheckSeverity.ERROR,
-    "scores_in_range": dg.AssetCheckSeverity.ERROR,
-    "flags_match_category": dg.AssetCheckSeverity.ERROR,
-    "row_count_positive": dg.AssetCheckSeverity.ERROR,
-    "weights_sum_to_one": dg.AssetCheckSeverity.WARN,
-    "inputs_have_expected_columns": dg.AssetCheckSeverity.WARN,
-    "neutral_share": dg.AssetCheckSeverity.WARN,
-    "texts_mapped": dg.AssetCheckSeverity.WARN,
+    "customer_id_unique_not_null": (_ERROR, "Every customer has one row, and every row a customer."),
+    "scores_in_range": (_ERROR, "Health scores are within the range given out, and those of components within 0 to 100."),
+    "flags_match_category": (_ERROR, "Category and flags of every row follow from its score."),
+    "row_count_positive": (_ERROR, "The table has rows."),
+    "weights_sum_to_one": (_WARN, "The weights of the components add up to 1."),
+    "inputs_have_expected_columns": (_WARN, "Every input that is connected has columns that are scored."),
+    "neutral_share": (_WARN, "No component lacks data for more than half of the customers."),
+    "texts_mapped": (_WARN, "Every text of a column that is scored by a map stands in the map."),
+    "categories_match_flags": (_WARN, "Thresholds beside named categories flag the customers of the first and the last of them."),
 }
-"""The checks that the service makes, and how bad it is when one does not pass."""
+"""The checks that the service makes, how bad it is when one does not pass, and what it looks at."""
+
+_SHOWN = {"Utf8": "String"}
+"""Types by a name that Dagster's UI has a picture for."""
+
+_WHERE_IT_APPLIES = {"categories_match_flags": "no thresholds are given beside named categories"}
+"""Checks that the service leaves out where they have nothing to look at."""
+
+
+def check_specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """The checks as Dagster knows them before any run."""
+    return [
+        dg.AssetCheckSpec(name, asset=asset, description=description, blocking=severity == _ERROR)
+        for name, (severity, description) in CHECKS.items()
+    ]
 
 
 def column_schema(columns: Sequence[report_pb2.ColumnReport]) -> dg.TableSchema:
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(column.name, column.data_type, constraints=dg.TableColumnConstraints(nullable=column.nullable))
-            for column in columns
-        ]
-    )
+    return dg.TableSchema(columns=[_column(column) for column in columns])
+
+
+def _column(column: report_pb2.ColumnReport) -> dg.TableColumn:
+    constraints = dg.TableColumnConstraints(nullable=column.nullable, unique=column.name == "customer_id")
+    shown = _SHOWN.get(column.data_type, column.data_type)
+    return dg.TableColumn(column.name, shown, description=column.description or None, constraints=constraints)
 
 
 def column_lineage(
@@ -94,11 +112,11 @@ def run_metadata(report: report_pb2.RunReport) -> dict[str, Any]:
 def preview(preview_json: str, columns: Sequence[report_pb2.ColumnReport]) -> dg.TableMetadataValue:
     """The first rows as a table of all the columns, those that a row lacks since they are null included."""
     rows = json.loads(preview_json or "[]")
-    types = {column.name: column.data_type for column in columns}
-    names = list(dict.fromkeys([*types, *(name for row in rows for name in row)]))
+    known = {column.name: _column(column) for column in columns}
+    names = list(dict.fromkeys([*known, *(name for row in rows for name in row)]))
     return dg.MetadataValue.table(
         [dg.TableRecord({name: _cell(row.get(name)) for name in names}) for row in rows],
-        schema=dg.TableSchema([dg.TableColumn(name, types.get(name, "string")) for name in names]),
+        schema=dg.TableSchema([known.get(name) or dg.TableColumn(name) for name in names]),
     )
 
 
@@ -111,18 +129,24 @@ def checks(found: Sequence[report_pb2.Check], key: dg.AssetKey) -> list[dg.Asset
     """A result for every check that was promised; one that the service did not make counts as not passed."""
     by_name = {check.name: check for check in found}
     results = []
-    for name, severity in CHECKS.items():
+    for name, (severity, _) in CHECKS.items():
         check = by_name.get(name)
         if check is None:
-            told = "the service did not make this check"
-            result = dg.AssetCheckResult(passed=False, asset_key=key, check_name=name, severity=severity, description=told)
+            told = _WHERE_IT_APPLIES.get(name)
+            result = dg.AssetCheckResult(
+                passed=told is not None,
+                asset_key=key,
+                check_name=name,
+                severity=severity,
+                description=told or "the service did not make this check",
+            )
         else:
             error = check.severity == report_pb2.CHECK_SEVERITY_ERROR
             result = dg.AssetCheckResult(
                 passed=check.passed,
                 asset_key=key,
                 check_name=name,
-                severity=dg.AssetCheckSeverity.ERROR if error else dg.AssetCheckSeverity.WARN,
+                severity=_ERROR if error else _WARN,
                 description=check.description,
                 metadata=dict(sorted(check.facts.items())),
             )

@@ -19,20 +19,22 @@ class ValidateComponentRequest(_message.Message):
     def __init__(self, component: _Optional[_Union[_component_pb2.ComponentSource, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[_component_pb2.InputOverride, _Mapping]]] = ..., history: _Optional[str] = ...) -> None: ...
 
 class ValidateComponentResponse(_message.Message):
-    __slots__ = ("valid", "problems", "warnings", "inputs_checked", "inputs_note", "config_hash")
+    __slots__ = ("valid", "problems", "warnings", "inputs_checked", "inputs_note", "config_hash", "columns")
     VALID_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     INPUTS_CHECKED_FIELD_NUMBER: _ClassVar[int]
     INPUTS_NOTE_FIELD_NUMBER: _ClassVar[int]
     CONFIG_HASH_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
     valid: bool
     problems: _containers.RepeatedCompositeFieldContainer[ComponentProblem]
     warnings: _containers.RepeatedScalarFieldContainer[str]
     inputs_checked: bool
     inputs_note: str
     config_hash: str
-    def __init__(self, valid: bool = ..., problems: _Optional[_Iterable[_Union[ComponentProblem, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., inputs_checked: bool = ..., inputs_note: _Optional[str] = ..., config_hash: _Optional[str] = ...) -> None: ...
+    columns: _containers.RepeatedCompositeFieldContainer[_report_pb2.ColumnReport]
+    def __init__(self, valid: bool = ..., problems: _Optional[_Iterable[_Union[ComponentProblem, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., inputs_checked: bool = ..., inputs_note: _Optional[str] = ..., config_hash: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[_report_pb2.ColumnReport, _Mapping]]] = ...) -> None: ...
 
 class ComponentProblem(_message.Message):
     __slots__ = ("file", "line", "column", "path", "message", "hint")

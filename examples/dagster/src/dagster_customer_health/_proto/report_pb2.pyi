@@ -177,14 +177,16 @@ class SourceColumn(_message.Message):
     def __init__(self, input: _Optional[_Union[_component_pb2.Input, str]] = ..., asset_key: _Optional[str] = ..., column: _Optional[str] = ...) -> None: ...
 
 class ColumnReport(_message.Message):
-    __slots__ = ("name", "data_type", "nullable")
+    __slots__ = ("name", "data_type", "nullable", "description")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DATA_TYPE_FIELD_NUMBER: _ClassVar[int]
     NULLABLE_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     name: str
     data_type: str
     nullable: bool
-    def __init__(self, name: _Optional[str] = ..., data_type: _Optional[str] = ..., nullable: bool = ...) -> None: ...
+    description: str
+    def __init__(self, name: _Optional[str] = ..., data_type: _Optional[str] = ..., nullable: bool = ..., description: _Optional[str] = ...) -> None: ...
 
 class ScoreSummary(_message.Message):
     __slots__ = ("mean", "median", "min", "max")
