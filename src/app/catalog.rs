@@ -8,8 +8,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::component::{Component, Recipe, nearest, variables_in};
 use crate::error::ErrorKind;
-use crate::wire::proto::ComponentSource;
-use crate::wire::proto::component_source::Source;
 
 /// Endings of component files.
 const ENDINGS: [&str; 2] = ["yaml", "yml"];
@@ -28,11 +26,6 @@ pub enum CatalogError {
         /// The way out.
         hint: String,
     },
-    /// A named component starts from its own folder.
-    #[error(
-        "component.base_dir is given beside component.name\nhint: leave it empty; paths start from the server's folder"
-    )]
-    BaseDir,
     /// It was never right.
     #[error("the component `{name}` is broken on the server:\n{problem}")]
     Broken {
@@ -48,15 +41,7 @@ impl CatalogError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Unknown { .. } => ErrorKind::NotFound,
-            Self::BaseDir | Self::Broken { .. } => ErrorKind::InvalidComponent,
-        }
-    }
-
-    /// Path of the request's field that is wrong.
-    pub fn field(&self) -> &'static str {
-        match self {
-            Self::BaseDir => "component.base_dir",
-            Self::Unknown { .. } | Self::Broken { .. } => "component.name",
+            Self::Broken { .. } => ErrorKind::InvalidComponent,
         }
     }
 }
@@ -65,14 +50,25 @@ impl CatalogError {
 #[derive(Debug)]
 pub struct Catalog {
     folder: Option<PathBuf>,
-    known: Mutex<Known>,
+    listing: Mutex<Listing>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct Listing {
     entries: BTreeMap<String, Entry>,
-    /// What nobody was told of yet, by name.
+    /// Changes that were not reported yet, by name.
     changes: BTreeMap<String, Change>,
+}
+
+/// A component of the catalog, as its text stands now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedComponent {
+    /// Path of its file.
+    pub file: String,
+    /// Folder that relative paths in it start from.
+    pub base_dir: String,
+    /// Its YAML.
+    pub text: String,
 }
 
 #[derive(Debug, Clone)]
@@ -102,7 +98,7 @@ pub struct Change {
 impl Catalog {
     /// The components of a folder, `DIR/NAME.yaml`; none without a folder.
     pub fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, known: Mutex::default() }
+        Self { folder, listing: Mutex::default() }
     }
 
     /// The folder, where there is one to watch.
@@ -125,8 +121,8 @@ impl Catalog {
                 found.insert(name.to_owned(), path.clone());
             }
         }
-        let mut known = self.known();
-        let Known { entries, changes } = &mut *known;
+        let mut listing = self.lock_listing();
+        let Listing { entries, changes } = &mut *listing;
         entries.retain(|name, _| {
             let stays = found.contains_key(name);
             if !stays {
@@ -136,14 +132,14 @@ impl Catalog {
             stays
         });
         for (name, path) in found {
-            let seen = read(&path);
+            let seen = read_text(&path);
             let before = entries.get(&name);
             if before.is_some_and(|entry| entry.seen == seen) {
                 continue;
             }
             let good = before.and_then(|entry| entry.good.clone());
             let problem = match &seen {
-                Ok(text) => problem(&path, folder, text),
+                Ok(text) => find_problem(&path, folder, text),
                 Err(problem) => Some(problem.clone()),
             };
             let good = if problem.is_none() { seen.clone().ok() } else { good };
@@ -154,25 +150,21 @@ impl Catalog {
         Ok(())
     }
 
-    /// What has changed since this was last asked.
-    pub fn changes(&self) -> Vec<Change> {
-        std::mem::take(&mut self.known().changes).into_values().collect()
+    /// Takes the changes that were found since this was last called.
+    pub fn take_changes(&self) -> Vec<Change> {
+        std::mem::take(&mut self.lock_listing().changes).into_values().collect()
     }
 
-    /// Puts the text of a named component in place of its name; any other source stays as it is.
+    /// Finds a component by its name.
     ///
     /// # Errors
     /// Where there is no such component, or it was never right.
-    pub fn resolve(&self, mut source: ComponentSource) -> Result<ComponentSource, CatalogError> {
-        let Some(Source::Name(name)) = &source.source else { return Ok(source) };
-        if !source.base_dir.is_empty() {
-            return Err(CatalogError::BaseDir);
-        }
+    pub fn find(&self, name: &str) -> Result<NamedComponent, CatalogError> {
         // An edit counts from the next call on; where the folder cannot be read, what is known of it does.
         if let Err(error) = self.refresh() {
             tracing::warn!("the folder of components cannot be read: {error}");
         }
-        let entries = &self.known().entries;
+        let entries = &self.lock_listing().entries;
         let Some(entry) = entries.get(name) else {
             let hint = match (&self.folder, nearest(name, entries.keys().map(String::as_str))) {
                 (None, _) => {
@@ -183,24 +175,22 @@ impl Catalog {
                     format!("it has: {}", entries.keys().cloned().collect::<Vec<_>>().join(", "))
                 }
             };
-            return Err(CatalogError::Unknown { name: name.clone(), hint });
+            return Err(CatalogError::Unknown { name: name.to_owned(), hint });
         };
         let Some(text) = entry.good.clone() else {
             let problem = entry.problem.clone().unwrap_or_default();
-            return Err(CatalogError::Broken { name: name.clone(), problem });
+            return Err(CatalogError::Broken { name: name.to_owned(), problem });
         };
-        source.file = entry.path.display().to_string();
-        source.base_dir = self.folder.as_ref().map(|folder| folder.display().to_string()).unwrap_or_default();
-        source.source = Some(Source::Text(text));
-        Ok(source)
+        let base_dir = self.folder.as_ref().map(|folder| folder.display().to_string()).unwrap_or_default();
+        Ok(NamedComponent { file: entry.path.display().to_string(), base_dir, text })
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_listing(&self) -> MutexGuard<'_, Listing> {
+        self.listing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
+fn read_text(path: &Path) -> Result<String, String> {
     let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if size > MAX_BYTES {
         return Err(format!("the file has {size} bytes, and at most {MAX_BYTES} are read"));
@@ -210,7 +200,7 @@ fn read(path: &Path) -> Result<String, String> {
 
 /// What is wrong with a text. Templates get their values with each request, so that a text with templates can only be
 /// checked then.
-fn problem(path: &Path, folder: &Path, text: &str) -> Option<String> {
+fn find_problem(path: &Path, folder: &Path, text: &str) -> Option<String> {
     let recipe = Recipe {
         file: path.display().to_string(),
         text: text.to_owned(),
@@ -228,17 +218,6 @@ fn problem(path: &Path, folder: &Path, text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn named(name: &str) -> ComponentSource {
-        ComponentSource { source: Some(Source::Name(name.to_owned())), ..Default::default() }
-    }
-
-    fn text(source: &ComponentSource) -> &str {
-        match &source.source {
-            Some(Source::Text(text)) => text,
-            _ => "",
-        }
-    }
-
     #[test]
     fn an_edit_counts_at_once_and_a_broken_one_keeps_the_last_good_text() {
         let folder = tempfile::tempdir().unwrap();
@@ -246,24 +225,24 @@ mod tests {
         let catalog = Catalog::new(Some(folder.path().to_owned()));
         let good = "inputs: {usage: u.parquet}\n";
         std::fs::write(&file, good).unwrap();
-        let resolved = catalog.resolve(named("plg")).unwrap();
-        assert_eq!((text(&resolved), resolved.base_dir.as_str()), (good, folder.path().to_str().unwrap()));
-        assert!(catalog.changes()[0].problem.is_none());
+        let found = catalog.find("plg").unwrap();
+        assert_eq!((found.text.as_str(), found.base_dir.as_str()), (good, folder.path().to_str().unwrap()));
+        assert!(catalog.take_changes()[0].problem.is_none());
         catalog.refresh().unwrap();
-        assert_eq!(catalog.changes(), []);
+        assert_eq!(catalog.take_changes(), []);
 
         std::fs::write(&file, "inputz: {usage: u.parquet}\n").unwrap();
         catalog.refresh().unwrap();
-        let changes = catalog.changes();
+        let changes = catalog.take_changes();
         assert!(changes[0].kept && changes[0].problem.as_ref().unwrap().contains("inputz"), "{changes:?}");
-        assert_eq!(text(&catalog.resolve(named("plg")).unwrap()), good);
+        assert_eq!(catalog.find("plg").unwrap().text, good);
 
         std::fs::write(&file, "inputs: {usage: v.parquet}\n").unwrap();
-        assert!(text(&catalog.resolve(named("plg")).unwrap()).contains("v.parquet"));
+        assert!(catalog.find("plg").unwrap().text.contains("v.parquet"));
         std::fs::remove_file(&file).unwrap();
         catalog.refresh().unwrap();
-        assert!(catalog.changes()[0].gone);
-        assert!(matches!(catalog.resolve(named("plg")), Err(CatalogError::Unknown { .. })));
+        assert!(catalog.take_changes()[0].gone);
+        assert!(matches!(catalog.find("plg"), Err(CatalogError::Unknown { .. })));
     }
 
     #[test]
@@ -274,13 +253,11 @@ mod tests {
         std::fs::write(folder.path().join("in/enterprise.yaml"), "inputz:").unwrap();
         let catalog = Catalog::new(Some(folder.path().join("in")));
         for name in ["../out", "out", "/etc/passwd", ""] {
-            assert!(matches!(catalog.resolve(named(name)), Err(CatalogError::Unknown { .. })), "{name}");
+            assert!(matches!(catalog.find(name), Err(CatalogError::Unknown { .. })), "{name}");
         }
-        let near = catalog.resolve(named("enterprize")).unwrap_err().to_string();
+        let near = catalog.find("enterprize").unwrap_err().to_string();
         assert!(near.contains("did you mean `enterprise`?"), "{near}");
-        assert!(matches!(catalog.resolve(named("enterprise")), Err(CatalogError::Broken { .. })));
-        let beside = ComponentSource { base_dir: "/data".to_owned(), ..named("enterprise") };
-        assert!(matches!(catalog.resolve(beside), Err(CatalogError::BaseDir)));
-        assert!(matches!(Catalog::new(None).resolve(named("a")), Err(CatalogError::Unknown { .. })));
+        assert!(matches!(catalog.find("enterprise"), Err(CatalogError::Broken { .. })));
+        assert!(matches!(Catalog::new(None).find("a"), Err(CatalogError::Unknown { .. })));
     }
 }

@@ -5,23 +5,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::header::CONTENT_TYPE;
-use axum::routing::get;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use tokio::net::TcpListener;
 
-use crate::app::connection::accept::Brief;
 use crate::engine::Stage;
 use crate::error::ErrorKind;
-
-/// What OpenMetrics text is called.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Outcome of a run that went well; the others are the reasons of failures.
 const OK: &str = "OK";
@@ -47,11 +39,11 @@ struct Inner {
     spilled: Counter,
     uploaded: Counter,
     upload_held: Gauge,
-    /// Where the numbers are that are looked up when somebody asks.
+    /// Reads the numbers that are not counted but looked up.
     source: OnceLock<Box<dyn Fn() -> Reading + Send + Sync>>,
 }
 
-/// Numbers that are looked up when somebody asks.
+/// Numbers that are looked up for each scrape.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reading {
     /// Runs and explanations that work.
@@ -81,8 +73,8 @@ impl Default for Metrics {
             (Gauge::default(), Gauge::default(), Gauge::default(), Gauge::default());
         let (rows, spilled, uploaded) = (Counter::default(), Counter::default(), Counter::default());
         let runs = Family::<Label, Counter>::default();
-        let run_seconds = histogram();
-        let stage_seconds = Family::<Label, Histogram, fn() -> Histogram>::new_with_constructor(histogram);
+        let run_seconds = new_histogram();
+        let stage_seconds = Family::<Label, Histogram, fn() -> Histogram>::new_with_constructor(new_histogram);
         registry.register("runs", "Runs that ended, by outcome: OK or the reason of the failure", runs.clone());
         let (seconds, bytes) = (|| Unit::Seconds, || Unit::Bytes);
         registry.register_with_unit("run", "Time of a run, without its wait", seconds(), run_seconds.clone());
@@ -120,41 +112,41 @@ impl Default for Metrics {
     }
 }
 
-fn histogram() -> Histogram {
+fn new_histogram() -> Histogram {
     Histogram::new(SECONDS)
 }
 
 impl Metrics {
     /// Counts a run that ended, or that was asked for and never began.
-    pub(crate) fn ended(&self, failure: Option<ErrorKind>) {
+    pub(crate) fn count_run(&self, failure: Option<ErrorKind>) {
         self.0.runs.get_or_create(&[("outcome", failure.map_or(OK, ErrorKind::reason))]).inc();
     }
 
     /// Notes how long a run worked.
-    pub(crate) fn worked(&self, elapsed: Duration) {
+    pub(crate) fn observe_run(&self, elapsed: Duration) {
         self.0.run_seconds.observe(elapsed.as_secs_f64());
     }
 
     /// Notes how long a stage took.
-    pub(crate) fn stage(&self, stage: Stage, elapsed: Duration) {
+    pub(crate) fn observe_stage(&self, stage: Stage, elapsed: Duration) {
         self.0.stage_seconds.get_or_create(&[("stage", stage.as_str())]).observe(elapsed.as_secs_f64());
     }
 
     /// Counts rows that were scored.
-    pub(crate) fn rows(&self, more: u64) {
+    pub(crate) fn count_rows(&self, more: u64) {
         self.0.rows.inc_by(more);
     }
 
-    /// Says where the other numbers are. Numbers belong to one server: a second one is not looked at.
-    pub(crate) fn look_at(&self, source: impl Fn() -> Reading + Send + Sync + 'static) {
-        // Fails only for that second server.
+    /// Sets the source of the other numbers. They belong to one server: a second source is ignored.
+    pub(crate) fn read_from(&self, source: impl Fn() -> Reading + Send + Sync + 'static) {
+        // Fails only for the second source.
         let _ = self.0.source.set(Box::new(source));
     }
 
     /// All numbers as OpenMetrics text.
     pub fn text(&self) -> String {
         let inner = &*self.0;
-        let reading = inner.source.get().map(|look| look()).unwrap_or_default();
+        let reading = inner.source.get().map(|read| read()).unwrap_or_default();
         let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         inner.running.set(gauge(reading.running as u64));
         inner.queued.set(gauge(reading.queued as u64));
@@ -169,18 +161,6 @@ impl Metrics {
     }
 }
 
-/// Answers `GET /metrics`, for ever.
-///
-/// # Errors
-/// Where connections can no longer be accepted.
-pub async fn serve_metrics(listener: TcpListener, metrics: Metrics) -> std::io::Result<()> {
-    let answer = move || {
-        let text = metrics.text();
-        async move { ([(CONTENT_TYPE, OPEN_METRICS)], text) }
-    };
-    axum::serve(Brief::new(listener), Router::new().route("/metrics", get(answer))).await
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,9 +168,9 @@ mod tests {
     #[test]
     fn numbers_begin_at_zero_and_have_their_units() {
         let metrics = Metrics::default();
-        metrics.ended(Some(ErrorKind::NotFound));
-        metrics.stage(Stage::Score, Duration::from_millis(20));
-        metrics.look_at(|| Reading { spilled: 7, ..Reading::default() });
+        metrics.count_run(Some(ErrorKind::NotFound));
+        metrics.observe_stage(Stage::Score, Duration::from_millis(20));
+        metrics.read_from(|| Reading { spilled: 7, ..Reading::default() });
         let text = metrics.text();
         for line in [
             "customer_health_runs_total{outcome=\"NOT_FOUND\"} 1",

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 
-use crate::app::CredentialError;
+use crate::app::{CredentialError, TaskEnded};
 use crate::client::ClientError;
 use crate::component::{ComponentError, Problem};
 use crate::engine::EngineError;
@@ -163,6 +163,12 @@ impl From<EngineError> for Failure {
 
 impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+
+impl From<TaskEnded> for Failure {
+    fn from(error: TaskEnded) -> Self {
         Self::new(error.kind(), error.to_string())
     }
 }

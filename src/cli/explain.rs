@@ -89,7 +89,7 @@ async fn explained(args: &ExplainArgs, recipe: &Recipe, customer: &str) -> Resul
     let Some(mut client) = args.remote.client().await? else {
         let (engine, component) = args.limits.opened(recipe).await?;
         let request = RunRequest { as_of: args.as_of, ..RunRequest::new() };
-        return Ok(wire::explanation(engine.explain(&component, &request, customer).await?));
+        return Ok(wire::convert_explanation(engine.explain(&component, &request, customer).await?));
     };
     let asked = remote::asked(recipe)?;
     let (component, inputs, history) = asked.clone();

@@ -196,7 +196,7 @@ async fn call(
         ServerConfig { engine, grace: Duration::ZERO, tokens: Some(Tokens::one(&token)), ..ServerConfig::default() };
     let options = ClientOptions { token: Some(token), ..ClientOptions::default() };
     let (stop, stopped) = oneshot::channel::<()>();
-    let mut serving = std::pin::pin!(grpc::run(listener, async { drop(stopped.await) }, config));
+    let mut serving = std::pin::pin!(grpc::serve(listener, async { drop(stopped.await) }, config));
     let outcome = tokio::select! {
         served = &mut serving => {
             served?;

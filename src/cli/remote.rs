@@ -44,7 +44,7 @@ impl RemoteArgs {
             let read = |path: &PathBuf| Credential::new(flag, path).pem(section);
             path.as_ref().map(read).transpose()
         };
-        let token = self.token_file.as_deref().map(|path: &Path| Tokens::first(path));
+        let token = self.token_file.as_deref().map(|path: &Path| Tokens::read_first(path));
         let options = ClientOptions {
             tls_ca: pem("--tls-ca", &self.tls_ca, "CERTIFICATE")?,
             client_cert: pem("--tls-cert", &self.tls_cert, "CERTIFICATE")?,

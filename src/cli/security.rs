@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::args;
 use super::exit::Failure;
-use crate::app::{Connections, Tls, Tokens};
+use crate::app::{ConnectionLimits, Tls, Tokens};
 
 /// Who may call.
 #[derive(Debug, clap::Args)]
@@ -109,11 +109,11 @@ pub struct ConnectionArgs {
     max_message_size: usize,
 
     /// Connections at once; what comes on top is closed at once
-    #[arg(long, value_name = "N", default_value_t = Connections::default().max_connections as u32, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = ConnectionLimits::default().max_connections as u32, value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: u32,
 
     /// Calls at once on one connection; what comes on top waits in the caller
-    #[arg(long, value_name = "N", default_value_t = Connections::default().max_streams, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = ConnectionLimits::default().max_streams, value_parser = clap::value_parser!(u32).range(1..))]
     max_streams: u32,
 
     /// Seconds of silence after which a connection is asked for a sign of life
@@ -131,8 +131,8 @@ pub struct ConnectionArgs {
 
 impl ConnectionArgs {
     /// As the service takes them.
-    pub fn limits(&self) -> Connections {
-        Connections {
+    pub fn limits(&self) -> ConnectionLimits {
+        ConnectionLimits {
             max_message_size: self.max_message_size,
             max_connections: self.max_connections as usize,
             max_streams: self.max_streams,

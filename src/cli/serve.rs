@@ -14,9 +14,9 @@ use super::exit::{self, Failure};
 use super::logging::LogArgs;
 use super::security::{ConnectionArgs, SecurityArgs};
 use super::{asked_to_stop, block_on, print};
-use crate::app::{self, Limits, Metrics};
+use crate::app::{self, BackgroundTasks, Metrics, RunLimits};
 use crate::engine::{EngineConfig, EngineError, Roots};
-use crate::grpc::{self, ServerConfig};
+use crate::grpc::{self, ServeError, ServerConfig};
 use crate::panics;
 
 /// Arguments of `serve`.
@@ -147,16 +147,13 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     };
     security.warn(address);
     print::stdout(&format!("listening on {}://{address}\n", security.scheme()))?;
+    let mut background = BackgroundTasks::default();
     if let Some((listener, address)) = measured {
         print::stdout(&format!("metrics on http://{address}/metrics\n"))?;
-        let serving = app::serve_metrics(listener, metrics.clone());
-        tokio::spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!("metrics are no longer served: {error}");
-            }
-        });
+        background.spawn("the metrics server", app::serve_metrics(listener, metrics.clone()));
     }
-    let limits = Limits { max_runs: args.max_runs.unwrap_or(Limits::default().max_runs), max_queued: args.max_queued };
+    let limits =
+        RunLimits { max_runs: args.max_runs.unwrap_or(RunLimits::default().max_runs), max_queued: args.max_queued };
     let config = ServerConfig {
         engine,
         limits,
@@ -169,15 +166,36 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         grace: Duration::from_secs(args.grace),
     };
     let (stop, stopped) = oneshot::channel::<()>();
-    let mut serving = std::pin::pin!(grpc::run(listener, async { drop(stopped.await) }, config));
-    tokio::select! {
+    let serving = grpc::serve(listener, async { drop(stopped.await) }, config);
+    let asked = async {
+        tokio::select! {
+            signal = asked_to_stop() => signal,
+            () = stdin_closed(), if args.until_stdin_closes => Ok(()),
+        }
+    };
+    serve_until(asked, serving, stop, &mut background).await
+}
+
+/// Serves until the process is asked to stop, or a task in the background ends, which then is the failure that is told.
+async fn serve_until(
+    asked: impl Future<Output = Result<(), Failure>>,
+    serving: impl Future<Output = Result<(), ServeError>>,
+    stop: oneshot::Sender<()>,
+    background: &mut BackgroundTasks,
+) -> Result<(), Failure> {
+    let mut serving = std::pin::pin!(serving);
+    let ended = tokio::select! {
         outcome = &mut serving => return Ok(outcome?),
-        signal = asked_to_stop() => signal?,
-        () = stdin_closed(), if args.until_stdin_closes => {}
-    }
-    tracing::info!("asked to stop");
+        signal = asked => {
+            signal?;
+            tracing::info!("asked to stop");
+            None
+        }
+        ended = background.wait_for_end() => Some(ended),
+    };
     drop(stop);
-    Ok(serving.await?)
+    serving.await?;
+    ended.map_or(Ok(()), |ended| Err(ended.into()))
 }
 
 /// Resolves when standard input ends; what comes before is thrown away.
@@ -204,4 +222,41 @@ fn cannot_listen(given: &str, error: &io::Error) -> Failure {
     let message = format!("{}\n{hint}", failure.message);
     // What is no address at all is a slip on the command line.
     Failure::with_code(if error.kind() == io::ErrorKind::InvalidInput { exit::USAGE } else { failure.code }, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[tokio::test]
+    async fn a_metrics_server_that_ends_stops_the_server_in_order_and_is_the_failure() {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (drained, was_drained) = oneshot::channel();
+        let serving = async {
+            drop(stopped.await);
+            drained.send(()).unwrap();
+            Ok(())
+        };
+        let mut background = BackgroundTasks::default();
+        background.spawn("the metrics server", async { Err::<(), _>(io::Error::other("no more connections")) });
+        let failure = serve_until(pending(), serving, stop, &mut background).await.unwrap_err();
+        assert_eq!(failure.code, Failure::new(ErrorKind::Internal, "").code);
+        assert!(failure.message.starts_with("the metrics server ended"), "{}", failure.message);
+        assert!(failure.message.contains("no more connections"), "{}", failure.message);
+        was_drained.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_asked_to_stop_ends_well() {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = async {
+            drop(stopped.await);
+            Ok(())
+        };
+        let outcome = serve_until(std::future::ready(Ok(())), serving, stop, &mut BackgroundTasks::default()).await;
+        assert!(outcome.is_ok());
+    }
 }

@@ -69,7 +69,7 @@ async fn described(args: &ValidateArgs, recipe: &Recipe) -> Result<DescribeCompo
     let Some(mut client) = args.remote.client().await? else {
         let (engine, component) = args.limits.opened(recipe).await?;
         let description = engine.describe(&component).await?;
-        return Ok(wire::description(&component, description));
+        return Ok(wire::convert_description(&component, description));
     };
     let asked = remote::asked(recipe)?;
     let (component, inputs, history) = asked.clone();

@@ -12,8 +12,8 @@ use tonic::metadata::MetadataMap;
 use crate::app::run::runs::Work;
 use crate::engine::{Event, Observer, Stage};
 use crate::wire::proto::MaterializeResponse;
-use crate::wire::report as convert;
-use crate::wire::status::{late, of_run};
+use crate::wire::report::{convert_event, convert_result};
+use crate::wire::status::{convert_run_error, deadline_status};
 
 /// Events that wait for a slow caller; what goes beyond is left out, so that the run never waits for it.
 pub const WAITING_EVENTS: usize = 64;
@@ -24,14 +24,14 @@ const KEPT_FREE: usize = 32;
 /// What a caller of the stream reads.
 pub type Reply<T> = Result<T, Status>;
 
-/// Waits for a run and tells its result, until the caller goes away or its deadline passes.
-pub async fn deliver(work: Work, sender: mpsc::Sender<Reply<MaterializeResponse>>, deadline: Option<Instant>) {
+/// Waits for a run and sends its result, until the caller goes away or its deadline passes.
+pub async fn send_result(work: Work, sender: mpsc::Sender<Reply<MaterializeResponse>>, deadline: Option<Instant>) {
     let last = tokio::select! {
         () = sender.closed() => return,
-        () = passed(deadline) => Err(late()),
+        () = wait_for_deadline(deadline) => Err(deadline_status()),
         outcome = work => match outcome {
-            Ok(finished) => Ok(convert::result(&finished.asset, finished.report.clone())),
-            Err(error) => Err(of_run(&error)),
+            Ok(finished) => Ok(convert_result(&finished.asset, finished.report.clone())),
+            Err(error) => Err(convert_run_error(&error)),
         },
     };
     // Fails only where the caller is gone, who then needs no answer.
@@ -39,15 +39,15 @@ pub async fn deliver(work: Work, sender: mpsc::Sender<Reply<MaterializeResponse>
 }
 
 /// Resolves when a deadline passes.
-pub async fn passed(deadline: Option<Instant>) {
+pub async fn wait_for_deadline(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
 }
 
-/// When the caller stops waiting, as its header `grpc-timeout` says. The transport keeps to it only until a stream begins.
-pub fn deadline(headers: &MetadataMap) -> Option<Instant> {
+/// Reads when the caller stops waiting, as its header `grpc-timeout` says. The transport keeps to it only until a stream begins.
+pub fn read_deadline(headers: &MetadataMap) -> Option<Instant> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     // Eight digits are the most that gRPC allows.
@@ -64,8 +64,8 @@ pub fn deadline(headers: &MetadataMap) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }
 
-/// Sends events to the caller without ever making the engine wait.
-pub fn observer<T: From<MaterializeResponse> + Send + 'static>(sender: mpsc::Sender<Reply<T>>) -> Observer {
+/// An observer that sends events to the caller and never makes the engine wait.
+pub fn send_events_to<T: From<MaterializeResponse> + Send + 'static>(sender: mpsc::Sender<Reply<T>>) -> Observer {
     let current = AtomicUsize::new(0);
     Arc::new(move |event| {
         match event {
@@ -78,7 +78,7 @@ pub fn observer<T: From<MaterializeResponse> + Send + 'static>(sender: mpsc::Sen
         }
         let stage = Stage::ALL.get(current.load(Ordering::Relaxed)).copied().unwrap_or(Stage::Open);
         // A full channel means that the caller reads slowly: this may be left out, the report has all warnings.
-        let _ = sender.try_send(Ok(convert::event(event, stage).into()));
+        let _ = sender.try_send(Ok(convert_event(event, stage).into()));
     })
 }
 
@@ -91,7 +91,7 @@ mod tests {
         let left = |text: &str| {
             let mut headers = MetadataMap::new();
             headers.insert("grpc-timeout", text.parse().unwrap());
-            Some(deadline(&headers)?.saturating_duration_since(Instant::now()).as_secs_f64())
+            Some(read_deadline(&headers)?.saturating_duration_since(Instant::now()).as_secs_f64())
         };
         for (text, seconds) in [("2H", 7_200.0), ("3M", 180.0), ("99999999S", 99_999_999.0), ("5000m", 5.0)] {
             assert!((left(text).unwrap() - seconds).abs() < 1.0, "{text}");
@@ -100,6 +100,6 @@ mod tests {
         for wrong in ["", "5", "S", "5x", "-1S", "123456789S"] {
             assert_eq!(left(wrong), None, "{wrong}");
         }
-        assert_eq!(deadline(&MetadataMap::new()), None);
+        assert_eq!(read_deadline(&MetadataMap::new()), None);
     }
 }

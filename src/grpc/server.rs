@@ -9,28 +9,29 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::Either;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tonic::server::NamedService;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
-use tonic_health::server::{HealthReporter, health_reporter};
+use tonic_health::server::health_reporter;
 
+use super::handler::Handler;
+use super::health::{report_component, report_server};
+use super::interceptor::Intercepted;
 use crate::app::catalog::Catalog;
-use crate::app::connection::accept::{Connections, accepted, encrypted};
-use crate::app::connection::time_limit::Timed;
+use crate::app::connection::accept::{ConnectionLimits, accept_connections, encrypt_connections};
+use crate::app::connection::time_limit::TimeLimited;
 use crate::app::connection::tls::Tls;
 use crate::app::connection::tokens::Tokens;
-use crate::app::file_watch;
+use crate::app::file_watch::{poll_files, watch_catalog};
 use crate::app::metrics::{Metrics, Reading};
-use crate::app::run::admission::Limits;
+use crate::app::run::admission::RunLimits;
 use crate::app::run::runs::Runs;
 use crate::app::run::workers::Workers;
-use crate::app::upload::Room;
+use crate::app::service::Service;
+use crate::app::upload_quota::UploadQuota;
+use crate::app::{BackgroundTasks, TaskEnded};
 use crate::engine::{Engine, EngineConfig, EngineError, uploads_ended};
 use crate::error::ErrorKind;
-use crate::grpc::handler::Handler;
-use crate::grpc::interceptor::Guarded;
 use crate::wire::proto::FILE_DESCRIPTOR_SET;
 use crate::wire::proto::customer_health_service_server::CustomerHealthServiceServer;
 
@@ -46,11 +47,11 @@ pub struct ServerConfig {
     /// Limits of the engine.
     pub engine: EngineConfig,
     /// How much it does at once.
-    pub limits: Limits,
+    pub limits: RunLimits,
     /// Folder with the components that requests may name.
     pub components: Option<PathBuf>,
     /// Limits of connections and messages.
-    pub connections: Connections,
+    pub connections: ConnectionLimits,
     /// How it encrypts; not at all if not given.
     pub tls: Option<Tls>,
     /// Tokens of which callers need one, but for health; anybody may call if not given.
@@ -67,9 +68,9 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             engine: EngineConfig::default(),
-            limits: Limits::default(),
+            limits: RunLimits::default(),
             components: None,
-            connections: Connections::default(),
+            connections: ConnectionLimits::default(),
             tls: None,
             tokens: None,
             metrics: Metrics::default(),
@@ -91,6 +92,9 @@ pub enum ServeError {
     /// The description of the service does not fit together.
     #[error("the service cannot describe itself: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// A task that the server needs has ended.
+    #[error(transparent)]
+    TaskEnded(#[from] TaskEnded),
     /// Connections can no longer be accepted.
     #[error("the server stopped accepting calls: {0}")]
     Transport(#[from] tonic::transport::Error),
@@ -103,6 +107,7 @@ impl ServeError {
             Self::Engine(error) => error.kind(),
             Self::Threads(_) => ErrorKind::ResourceExhausted,
             Self::Reflection(_) => ErrorKind::Internal,
+            Self::TaskEnded(error) => error.kind(),
             Self::Transport(_) => ErrorKind::Unavailable,
         }
     }
@@ -111,11 +116,11 @@ impl ServeError {
 /// Serves the service, health and reflection until `shutdown` resolves, then drains.
 ///
 /// Once shutdown begins, health says not-serving, new calls are refused, and running ones have `config.grace` to
-/// finish before they are cancelled.
+/// finish before they are cancelled. The same happens where a task ends that the server needs.
 ///
 /// # Errors
-/// Where the engine cannot be made or the listener fails.
-pub async fn run(
+/// Where the engine cannot be made, the listener fails, or a task ends that the server needs.
+pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
     config: ServerConfig,
@@ -126,24 +131,29 @@ pub async fn run(
     let workers = Arc::new(Workers::new()?);
     let engine = Engine::new(config.engine)?;
     let runs = Runs::new(engine, config.limits, config.metrics.clone(), stop.clone(), workers.clone());
-    let (runs, room) = (Arc::new(runs), Arc::new(Room::new(config.max_upload)));
-    watch_numbers(&config.metrics, &runs, &room);
-    let catalog = Arc::new(Catalog::new(config.components));
+    let service = Service {
+        runs: Arc::new(runs),
+        catalog: Arc::new(Catalog::new(config.components)),
+        uploads: Arc::new(UploadQuota::new(config.max_upload)),
+    };
+    set_metrics_source(&config.metrics, &service);
     let (reporter, health) = health_reporter();
-    let mut watching = JoinSet::new();
-    if catalog.folder().is_some() {
-        watching.spawn(file_watch::watch(catalog.clone(), reporter.clone()));
+    let mut background = BackgroundTasks::default();
+    if service.catalog.folder().is_some() {
+        let reporter = reporter.clone();
+        let report = move |change| report_component(reporter.clone(), change);
+        background.spawn("the watch of the components", watch_catalog(service.catalog.clone(), report));
     }
-    let ServerConfig { connections, tokens, .. } = config;
+    let ServerConfig { connections, tokens, tls, .. } = config;
     if let Some(tokens) = tokens.clone() {
-        watching.spawn(file_watch::often(move || tokens.refresh()));
+        background.spawn("the watch of the tokens", poll_files(move || tokens.refresh()));
     }
-    if let Some(tls) = config.tls.clone() {
-        watching.spawn(file_watch::often(move || tls.refresh()));
+    if let Some(tls) = tls.clone() {
+        background.spawn("the watch of the certificate", poll_files(move || tls.refresh()));
     }
-    let service = CustomerHealthServiceServer::new(Handler::new(runs, catalog, room))
-        .max_decoding_message_size(connections.max_message_size);
-    report(&reporter, ServingStatus::Serving).await;
+    let calls =
+        CustomerHealthServiceServer::new(Handler(service)).max_decoding_message_size(connections.max_message_size);
+    report_server(&reporter, ServingStatus::Serving).await;
     let described = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -151,9 +161,10 @@ pub async fn run(
     };
     // Clients older than v1, such as grpcurl 1.8.6, ask by the old name only.
     let (reflection, old_reflection) = (described().build_v1()?, described().build_v1alpha()?);
+    let mut ended = None;
     let signal = async {
-        shutdown.await;
-        report(&reporter, ServingStatus::NotServing).await;
+        ended = wait_to_drain(shutdown, &mut background).await;
+        report_server(&reporter, ServingStatus::NotServing).await;
         draining.cancel();
     };
     let mut server = Server::builder()
@@ -164,29 +175,40 @@ pub async fn run(
         server = server.max_connection_age(age);
     }
     let router = server
-        // Whoever asks whether the server lives, such as kubelet, has no token.
+        // Health needs no token, because a prober such as kubelet has none.
         .add_service(health)
-        .add_service(Guarded::new(reflection, tokens.clone()))
-        .add_service(Guarded::new(old_reflection, tokens.clone()))
-        .add_service(Guarded::new(service, tokens));
-    let (accepted, patience) = (accepted(listener, connections), connections.keepalive_timeout);
-    let serving = match config.tls {
+        .add_service(Intercepted::new(reflection, tokens.clone()))
+        .add_service(Intercepted::new(old_reflection, tokens.clone()))
+        .add_service(Intercepted::new(calls, tokens));
+    let (accepted, patience) = (accept_connections(listener, connections), connections.keepalive_timeout);
+    let serving = match tls {
         Some(tls) => {
-            let encrypted = encrypted(accepted, tls, connections).map(move |connection| in_time(connection, patience));
-            Either::Left(router.serve_with_incoming_shutdown(encrypted, signal))
+            let encrypted = encrypt_connections(accepted, tls, connections);
+            let limited = encrypted.map(move |connection| limit_handshake(connection, patience));
+            Either::Left(router.serve_with_incoming_shutdown(limited, signal))
         }
-        None => Either::Right(
-            router.serve_with_incoming_shutdown(accepted.map(move |connection| in_time(connection, patience)), signal),
-        ),
+        None => {
+            let limited = accepted.map(move |connection| limit_handshake(connection, patience));
+            Either::Right(router.serve_with_incoming_shutdown(limited, signal))
+        }
     };
-    let outcome = until_drained(serving, &draining, &stop, config.grace).await;
+    let outcome = serve_until_drained(serving, &draining, &stop, config.grace).await;
     let _ = tokio::time::timeout(FAREWELL, uploads_ended()).await;
     drop(workers);
-    outcome
+    outcome?;
+    ended.map_or(Ok(()), |ended| Err(ended.into()))
+}
+
+/// Waits until the server is asked to stop, or cannot go on because a task that it needs has ended.
+async fn wait_to_drain(shutdown: impl Future<Output = ()>, background: &mut BackgroundTasks) -> Option<TaskEnded> {
+    tokio::select! {
+        () = shutdown => None,
+        ended = background.wait_for_end() => Some(ended),
+    }
 }
 
 /// Serves until all calls are answered, or the grace is over and those that work were given up.
-async fn until_drained(
+async fn serve_until_drained(
     serving: impl Future<Output = Result<(), tonic::transport::Error>>,
     draining: &CancellationToken,
     stop: &CancellationToken,
@@ -208,23 +230,35 @@ async fn until_drained(
     }
 }
 
-fn in_time<C>(connection: io::Result<C>, patience: Duration) -> io::Result<Timed<C>> {
-    connection.map(|connection| Timed::beginning(connection, patience))
+fn limit_handshake<C>(connection: io::Result<C>, patience: Duration) -> io::Result<TimeLimited<C>> {
+    connection.map(|connection| TimeLimited::limit_handshake(connection, patience))
 }
 
-/// Lets the numbers be looked up as long as the server is there.
-fn watch_numbers(metrics: &Metrics, runs: &Arc<Runs>, room: &Arc<Room>) {
-    let (runs, room) = (Arc::downgrade(runs), Arc::downgrade(room));
-    metrics.look_at(move || {
-        let (Some(runs), Some(room)) = (runs.upgrade(), room.upgrade()) else { return Reading::default() };
-        let (running, queued) = runs.admission().load();
-        let (uploaded, upload_held) = room.bytes();
+/// Lets the metrics look up their numbers as long as the server is there.
+fn set_metrics_source(metrics: &Metrics, service: &Service) {
+    let (runs, uploads) = (Arc::downgrade(&service.runs), Arc::downgrade(&service.uploads));
+    metrics.read_from(move || {
+        let (Some(runs), Some(uploads)) = (runs.upgrade(), uploads.upgrade()) else { return Reading::default() };
+        let (running, queued) = runs.admission().count_load();
+        let (uploaded, upload_held) = uploads.read_bytes();
         let (memory, spilled) = (runs.engine().memory_reserved(), runs.engine().spilled_bytes());
         Reading { running, queued, memory, spilled, uploaded, upload_held }
     });
 }
 
-async fn report(reporter: &HealthReporter, status: ServingStatus) {
-    reporter.set_service_status("", status).await;
-    reporter.set_service_status(CustomerHealthServiceServer::<Handler>::NAME, status).await;
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_ends_drains_the_server_as_a_signal_does() {
+        let mut background = BackgroundTasks::default();
+        assert!(wait_to_drain(ready(()), &mut background).await.is_none());
+        background.spawn("the watch of the tokens", ready(()));
+        let ended = ServeError::from(wait_to_drain(pending(), &mut background).await.unwrap());
+        assert_eq!(ended.kind(), ErrorKind::Internal);
+        assert!(ended.to_string().starts_with("the watch of the tokens ended"), "{ended}");
+    }
 }

@@ -1,17 +1,12 @@
-//! Spans on their way to an OpenTelemetry collector, and the trace that a caller's call belongs to.
+//! Spans on their way to an OpenTelemetry collector, which speaks gRPC.
 
 use std::time::Duration;
 
-use opentelemetry::propagation::{Extractor, TextMapPropagator};
-use opentelemetry::trace::{TraceContextExt, TracerProvider};
+use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{SpanExporter, WithTonicConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
-use tonic::codegen::http::{HeaderMap, Request};
 use tonic::transport::{ClientTlsConfig, Endpoint};
-use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::error::ErrorKind;
 
@@ -19,7 +14,7 @@ use crate::error::ErrorKind;
 const NAME: &str = "customer-health";
 
 /// How long the last spans may take to be sent.
-const FLUSH: Duration = Duration::from_secs(5);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why spans cannot be exported.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +33,7 @@ impl TelemetryError {
     }
 }
 
-/// The way of spans to a collector.
+/// Exports spans to a collector.
 #[derive(Debug)]
 pub struct Telemetry {
     provider: SdkTracerProvider,
@@ -71,7 +66,7 @@ impl Telemetry {
         Ok(Self { provider })
     }
 
-    /// What makes spans of the program's own.
+    /// Makes the program's own spans.
     pub fn tracer(&self) -> SdkTracer {
         self.provider.tracer(NAME)
     }
@@ -79,43 +74,11 @@ impl Telemetry {
     /// Sends what is left.
     pub async fn flush(self) {
         // It blocks, and what it waits for may need this thread.
-        let flushed = tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(FLUSH)).await;
+        let flushed = tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(FLUSH_TIMEOUT)).await;
         match flushed {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!("the last spans were not exported: {error}"),
             Err(error) => tracing::warn!("the last spans were not exported: {error}"),
         }
-    }
-}
-
-/// The span of a call, in the trace that the caller names in `traceparent`.
-pub(super) fn span_of<B>(request: &Request<B>) -> Span {
-    let path = request.uri().path();
-    let span = tracing::info_span!(
-        target: "customer_health::call",
-        "call",
-        "otel.name" = path.trim_start_matches('/'),
-        "otel.kind" = "server",
-        "rpc.system" = "grpc",
-        "rpc.grpc.status_code" = tracing::field::Empty,
-        "otel.status_code" = tracing::field::Empty,
-    );
-    let parent = TraceContextPropagator::new().extract(&Headers(request.headers()));
-    if parent.span().span_context().is_valid() {
-        // Fails only where nobody exports spans.
-        let _ = span.set_parent(parent);
-    }
-    span
-}
-
-struct Headers<'a>(&'a HeaderMap);
-
-impl Extractor for Headers<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(|key| key.as_str()).collect()
     }
 }

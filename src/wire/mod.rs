@@ -8,6 +8,6 @@ pub(crate) mod request;
 pub(crate) mod status;
 mod values;
 
-pub use answer::{description, explanation};
-pub use request::{RequestError, request as read_request};
-pub use status::{DOMAIN, code};
+pub use answer::{convert_description, convert_explanation};
+pub use request::{RequestError, read_request};
+pub use status::{DOMAIN, status_code};

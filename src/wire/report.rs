@@ -5,85 +5,87 @@ use chrono::Utc;
 use crate::component::Asset;
 use crate::engine::{self, Event, RunReport};
 use crate::wire::proto;
-use crate::wire::values::{self as convert, input, origin, output, stage, timestamp};
+use crate::wire::values::{
+    convert_asset, convert_input, convert_origin, convert_output, convert_stage, convert_timestamp,
+};
 
 /// What an event is on the wire; `stage` is the stage that the run is in.
-pub fn event(event: Event, stage: engine::Stage) -> proto::MaterializeResponse {
+pub fn convert_event(event: Event, stage: engine::Stage) -> proto::MaterializeResponse {
     use proto::materialize_response::Event as Wire;
     let event = match event {
-        Event::Started(stage) => Wire::Progress(proto::Progress { stage: convert::stage(stage).into(), rows: 0 }),
-        Event::Rows(rows) => Wire::Progress(proto::Progress { stage: convert::stage(stage).into(), rows }),
+        Event::Started(stage) => Wire::Progress(proto::Progress { stage: convert_stage(stage).into(), rows: 0 }),
+        Event::Rows(rows) => Wire::Progress(proto::Progress { stage: convert_stage(stage).into(), rows }),
         Event::Warning(message) => Wire::Warning(proto::Warning { message }),
-        Event::Log(message) => Wire::Log(proto::LogLine { time: Some(timestamp(Utc::now())), message }),
+        Event::Log(message) => Wire::Log(proto::LogLine { time: Some(convert_timestamp(Utc::now())), message }),
     };
     proto::MaterializeResponse { event: Some(event) }
 }
 
 /// The last event of a run that went well.
-pub fn result(asset: &Asset, report: RunReport) -> proto::MaterializeResponse {
-    let outputs = outputs(&report);
+pub fn convert_result(asset: &Asset, report: RunReport) -> proto::MaterializeResponse {
+    let outputs = list_outputs(&report);
     let result =
-        proto::MaterializeResult { asset: Some(convert::asset(asset)), report: Some(self::report(report)), outputs };
+        proto::MaterializeResult { asset: Some(convert_asset(asset)), report: Some(convert_report(report)), outputs };
     proto::MaterializeResponse { event: Some(proto::materialize_response::Event::Result(result)) }
 }
 
 /// A run that went well, in short.
-pub fn summary(report: RunReport) -> proto::MaterializeSyncResponse {
+pub fn convert_summary(report: RunReport) -> proto::MaterializeSyncResponse {
     proto::MaterializeSyncResponse {
-        outputs: outputs(&report),
+        outputs: list_outputs(&report),
         run_id: report.run_id,
         asset_name: report.asset_name,
         scorecard_name: report.scorecard_name,
         scorecard_hash: report.scorecard_hash,
-        as_of: Some(timestamp(report.as_of)),
-        calculated_at: Some(timestamp(report.calculated_at)),
+        as_of: Some(convert_timestamp(report.as_of)),
+        calculated_at: Some(convert_timestamp(report.calculated_at)),
         output_path: report.output.path,
         rows: report.output.rows,
         bytes: report.output.bytes,
         customers: report.customers,
         mean_score: report.scores.map(|scores| scores.mean),
         median_score: report.scores.map(|scores| scores.median),
-        categories: categories(report.categories),
+        categories: convert_categories(report.categories),
         churn_risks: report.churn_risks,
         expansion_opportunities: report.expansion_opportunities,
         warnings: report.warnings,
         partition_key: report.partition_key.unwrap_or_default(),
         data_version: report.data_version,
         config_hash: report.config_hash,
-        checks: report.checks.into_iter().map(check).collect(),
+        checks: report.checks.into_iter().map(convert_check).collect(),
     }
 }
 
-fn categories(categories: Vec<(String, u64)>) -> Vec<proto::CategoryReport> {
+fn convert_categories(categories: Vec<(String, u64)>) -> Vec<proto::CategoryReport> {
     categories.into_iter().map(|(name, customers)| proto::CategoryReport { name, customers }).collect()
 }
 
-fn report(report: RunReport) -> proto::RunReport {
+fn convert_report(report: RunReport) -> proto::RunReport {
     proto::RunReport {
         run_id: report.run_id,
         asset_name: report.asset_name,
         component_version: report.component_version,
         scorecard_name: report.scorecard_name,
         scorecard_hash: report.scorecard_hash,
-        as_of: Some(timestamp(report.as_of)),
-        calculated_at: Some(timestamp(report.calculated_at)),
-        output: Some(output(report.output)),
+        as_of: Some(convert_timestamp(report.as_of)),
+        calculated_at: Some(convert_timestamp(report.calculated_at)),
+        output: Some(convert_output(report.output)),
         customers: report.customers,
         scores: report.scores.map(|s| proto::ScoreSummary { mean: s.mean, median: s.median, min: s.min, max: s.max }),
-        categories: categories(report.categories),
+        categories: convert_categories(report.categories),
         churn_risks: report.churn_risks,
         expansion_opportunities: report.expansion_opportunities,
-        inputs: report.inputs.into_iter().map(input_report).collect(),
-        components: report.components.into_iter().map(component_report).collect(),
-        population: report.population.into_iter().map(statistic_report).collect(),
+        inputs: report.inputs.into_iter().map(convert_input_report).collect(),
+        components: report.components.into_iter().map(convert_component_report).collect(),
+        population: report.population.into_iter().map(convert_statistic_report).collect(),
         warnings: report.warnings,
         hints: report.hints,
-        stages: report.stages.into_iter().map(stage_report).collect(),
+        stages: report.stages.into_iter().map(convert_stage_report).collect(),
         partition_key: report.partition_key.unwrap_or_default(),
         tags: report.tags,
         data_version: report.data_version,
         config_hash: report.config_hash,
-        checks: report.checks.into_iter().map(check).collect(),
+        checks: report.checks.into_iter().map(convert_check).collect(),
         preview_json: report.preview.unwrap_or_default(),
         churn_risk_cutoff: report.cutoffs.churn_risk,
         expansion_opportunity_cutoff: report.cutoffs.expansion_opportunity,
@@ -91,7 +93,7 @@ fn report(report: RunReport) -> proto::RunReport {
     }
 }
 
-fn check(check: engine::Check) -> proto::Check {
+fn convert_check(check: engine::Check) -> proto::Check {
     let severity = match check.severity {
         engine::Severity::Warn => proto::CheckSeverity::Warn,
         engine::Severity::Error => proto::CheckSeverity::Error,
@@ -106,14 +108,14 @@ fn check(check: engine::Check) -> proto::Check {
 }
 
 /// All tables of a run, the scores first.
-fn outputs(report: &RunReport) -> Vec<proto::OutputReport> {
-    std::iter::once(&report.output).chain(&report.fan_out).cloned().map(output).collect()
+fn list_outputs(report: &RunReport) -> Vec<proto::OutputReport> {
+    std::iter::once(&report.output).chain(&report.fan_out).cloned().map(convert_output).collect()
 }
 
-fn input_report(report: engine::InputReport) -> proto::InputReport {
+fn convert_input_report(report: engine::InputReport) -> proto::InputReport {
     let dropped = report.dropped.into_iter();
     proto::InputReport {
-        input: input(report.name).into(),
+        input: convert_input(report.name).into(),
         path: report.path,
         files: report.files,
         bytes: report.bytes,
@@ -124,12 +126,12 @@ fn input_report(report: engine::InputReport) -> proto::InputReport {
         duplicates_merged: report.duplicates_merged,
         unmatched: report.unmatched,
         key: report.key,
-        fields: report.fields.into_iter().map(field_report).collect(),
+        fields: report.fields.into_iter().map(convert_field_report).collect(),
     }
 }
 
-fn field_report(report: engine::FieldReport) -> proto::FieldReport {
-    let (origin, source) = origin(&report.field, report.origin);
+fn convert_field_report(report: engine::FieldReport) -> proto::FieldReport {
+    let (origin, source) = convert_origin(&report.field, report.origin);
     proto::FieldReport {
         component: report.component,
         indicator: report.indicator,
@@ -141,7 +143,7 @@ fn field_report(report: engine::FieldReport) -> proto::FieldReport {
     }
 }
 
-fn component_report(report: engine::ComponentReport) -> proto::ComponentReport {
+fn convert_component_report(report: engine::ComponentReport) -> proto::ComponentReport {
     proto::ComponentReport {
         name: report.name,
         weight: report.weight,
@@ -152,7 +154,7 @@ fn component_report(report: engine::ComponentReport) -> proto::ComponentReport {
     }
 }
 
-fn statistic_report(report: engine::StatisticReport) -> proto::StatisticReport {
+fn convert_statistic_report(report: engine::StatisticReport) -> proto::StatisticReport {
     proto::StatisticReport {
         component: report.component,
         indicator: report.indicator,
@@ -162,10 +164,10 @@ fn statistic_report(report: engine::StatisticReport) -> proto::StatisticReport {
     }
 }
 
-fn stage_report(report: engine::StageReport) -> proto::StageReport {
+fn convert_stage_report(report: engine::StageReport) -> proto::StageReport {
     // A stage of 292 billion years is out of range for the wire, and for us.
     let elapsed = prost_types::Duration::try_from(report.elapsed).ok();
-    proto::StageReport { stage: stage(report.stage).into(), elapsed }
+    proto::StageReport { stage: convert_stage(report.stage).into(), elapsed }
 }
 
 impl From<proto::MaterializeResponse> for proto::MaterializeStreamResponse {
@@ -191,7 +193,7 @@ mod tests {
     fn an_origin_names_what_was_read() {
         let field = |origin| {
             let (component, indicator, field) = ("c".to_owned(), "i".to_owned(), "f".to_owned());
-            let report = field_report(engine::FieldReport {
+            let report = convert_field_report(engine::FieldReport {
                 component,
                 indicator,
                 field,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 
+use crate::app::upload::UploadFormat;
 use crate::component::{FanOut, InputOverride, Overrides, Recipe};
 use crate::engine::RunRequest;
 use crate::error::ErrorKind;
@@ -36,6 +37,11 @@ pub enum RequestError {
          hint: give the folder on the server's machine that relative paths start from"
     )]
     RelativeBaseDir(String),
+    /// A named component starts from its own folder.
+    #[error(
+        "component.base_dir is given beside component.name\nhint: leave it empty; paths start from the server's folder"
+    )]
+    BaseDirBesideName,
     /// An override names no input, or one that this version does not know.
     #[error(
         "inputs[{0}].input is {1}, which names no input\n\
@@ -51,12 +57,6 @@ pub enum RequestError {
     /// The run id cannot be used.
     #[error("run_id cannot be used\nhint: give up to {MAX_RUN_ID} bytes without control characters, or leave it empty")]
     RunId,
-    /// The run id belongs to another request.
-    #[error(
-        "the run_id `{0}` was given to another request\n\
-         hint: give each run an id of its own, and the same id only to repeat the same request"
-    )]
-    RunIdTaken(String),
     /// The partition key cannot be used.
     #[error("partition_key cannot be used\nhint: give up to {MAX_RUN_ID} bytes without control characters")]
     PartitionKey,
@@ -90,11 +90,11 @@ impl RequestError {
     pub fn field(&self) -> String {
         match self {
             Self::NoComponent => "component".to_owned(),
-            Self::RelativeBaseDir(_) => "component.base_dir".to_owned(),
+            Self::RelativeBaseDir(_) | Self::BaseDirBesideName => "component.base_dir".to_owned(),
             Self::UnknownInput(at, _) => format!("inputs[{at}].input"),
             Self::InputTwice(_) => "inputs".to_owned(),
             Self::AsOf => "as_of".to_owned(),
-            Self::RunId | Self::RunIdTaken(_) => "run_id".to_owned(),
+            Self::RunId => "run_id".to_owned(),
             Self::PartitionKey => "partition_key".to_owned(),
             Self::Tags => "tags".to_owned(),
             Self::UnknownTable(at, _) => format!("outputs[{at}].table"),
@@ -105,9 +105,9 @@ impl RequestError {
     }
 }
 
-/// Takes a request apart into what the component and the run are made from.
-pub fn request(request: proto::MaterializeRequest) -> Result<(Recipe, RunRequest), RequestError> {
-    let as_of = as_of(request.as_of)?;
+/// Reads what the component and the run are made from.
+pub fn read_request(request: proto::MaterializeRequest) -> Result<(Recipe, RunRequest), RequestError> {
+    let as_of = read_as_of(request.as_of)?;
     let is_name = |text: &str| text.len() <= MAX_RUN_ID && !text.chars().any(char::is_control);
     if !is_name(&request.run_id) {
         return Err(RequestError::RunId);
@@ -123,7 +123,7 @@ pub fn request(request: proto::MaterializeRequest) -> Result<(Recipe, RunRequest
     }
     let mut run = RunRequest {
         as_of,
-        partition_key: given(request.partition_key),
+        partition_key: non_empty(request.partition_key),
         tags: request.tags,
         checks: request.run_checks,
         allow_empty: request.allow_empty,
@@ -134,32 +134,44 @@ pub fn request(request: proto::MaterializeRequest) -> Result<(Recipe, RunRequest
         run.run_id = request.run_id;
     }
     let overrides = Overrides {
-        inputs: overridden_inputs(request.inputs)?,
-        output: given(request.output),
-        fan_out: overridden_outputs(request.outputs)?,
-        history: given(request.history),
+        inputs: read_input_overrides(request.inputs)?,
+        output: non_empty(request.output),
+        fan_out: read_output_overrides(request.outputs)?,
+        history: non_empty(request.history),
         analysis_period_days: request.analysis_period_days,
     };
-    Ok((overridden(request.component.ok_or(RequestError::NoComponent)?, overrides)?, run))
+    Ok((build_recipe(request.component.ok_or(RequestError::NoComponent)?, overrides)?, run))
 }
 
-/// The recipe of a request that runs nothing.
-pub fn recipe(
+/// Reads the name of a component that the request names; `None` where it brings the text along.
+///
+/// # Errors
+/// Where the request says where paths of a named component start, which the server decides.
+pub fn named_component(source: &proto::ComponentSource) -> Result<Option<&str>, RequestError> {
+    let Some(proto::component_source::Source::Name(name)) = &source.source else { return Ok(None) };
+    if source.base_dir.is_empty() { Ok(Some(name)) } else { Err(RequestError::BaseDirBesideName) }
+}
+
+/// Reads the recipe of a request that runs nothing.
+pub fn read_recipe(
     component: Option<proto::ComponentSource>,
     inputs: Vec<proto::InputOverride>,
     history: String,
 ) -> Result<Recipe, RequestError> {
-    let overrides = Overrides { inputs: overridden_inputs(inputs)?, history: given(history), ..Overrides::default() };
-    overridden(component.ok_or(RequestError::NoComponent)?, overrides)
+    let overrides =
+        Overrides { inputs: read_input_overrides(inputs)?, history: non_empty(history), ..Overrides::default() };
+    build_recipe(component.ok_or(RequestError::NoComponent)?, overrides)
 }
 
-/// The recipe, customer and as-of time of a request to explain a score.
-pub fn explain(request: proto::ExplainCustomerRequest) -> Result<(Recipe, RunRequest, String), RequestError> {
+/// Reads recipe, customer and as-of time of a request to explain a score.
+pub fn read_explain_request(
+    request: proto::ExplainCustomerRequest,
+) -> Result<(Recipe, RunRequest, String), RequestError> {
     if request.customer_id.trim().is_empty() {
         return Err(RequestError::NoCustomer);
     }
-    let run = RunRequest { as_of: as_of(request.as_of)?, ..RunRequest::new() };
-    Ok((recipe(request.component, request.inputs, request.history)?, run, request.customer_id))
+    let run = RunRequest { as_of: read_as_of(request.as_of)?, ..RunRequest::new() };
+    Ok((read_recipe(request.component, request.inputs, request.history)?, run, request.customer_id))
 }
 
 /// A request for a summary asks for the same run as one for a stream.
@@ -183,11 +195,11 @@ impl From<proto::MaterializeSyncRequest> for proto::MaterializeRequest {
     }
 }
 
-fn as_of(time: Option<Timestamp>) -> Result<Option<DateTime<Utc>>, RequestError> {
-    time.map(|time| from_timestamp(time).ok_or(RequestError::AsOf)).transpose()
+fn read_as_of(time: Option<Timestamp>) -> Result<Option<DateTime<Utc>>, RequestError> {
+    time.map(|time| read_timestamp(time).ok_or(RequestError::AsOf)).transpose()
 }
 
-fn overridden(component: proto::ComponentSource, overrides: Overrides) -> Result<Recipe, RequestError> {
+fn build_recipe(component: proto::ComponentSource, overrides: Overrides) -> Result<Recipe, RequestError> {
     // A named one has become its text before.
     let Some(proto::component_source::Source::Text(text)) = component.source else {
         return Err(RequestError::NoComponent);
@@ -200,11 +212,11 @@ fn overridden(component: proto::ComponentSource, overrides: Overrides) -> Result
     Ok(Recipe { file, text, base_dir, variables: component.variables.into_iter().collect(), overrides })
 }
 
-fn overridden_inputs(inputs: Vec<proto::InputOverride>) -> Result<BTreeMap<InputName, InputOverride>, RequestError> {
+fn read_input_overrides(inputs: Vec<proto::InputOverride>) -> Result<BTreeMap<InputName, InputOverride>, RequestError> {
     let mut found = BTreeMap::new();
     for (at, input) in inputs.into_iter().enumerate() {
-        let name = input_name(input.input).ok_or(RequestError::UnknownInput(at, input.input))?;
-        let own = InputOverride { path: given(input.path), format: None, filter: given(input.r#where) };
+        let name = read_input_name(input.input).ok_or(RequestError::UnknownInput(at, input.input))?;
+        let own = InputOverride { path: non_empty(input.path), format: None, filter: non_empty(input.r#where) };
         if found.insert(name, own).is_some() {
             return Err(RequestError::InputTwice(name));
         }
@@ -212,7 +224,7 @@ fn overridden_inputs(inputs: Vec<proto::InputOverride>) -> Result<BTreeMap<Input
     Ok(found)
 }
 
-fn overridden_outputs(outputs: Vec<proto::OutputOverride>) -> Result<BTreeMap<FanOut, String>, RequestError> {
+fn read_output_overrides(outputs: Vec<proto::OutputOverride>) -> Result<BTreeMap<FanOut, String>, RequestError> {
     let mut found = BTreeMap::new();
     for (at, output) in outputs.into_iter().enumerate() {
         let table = match proto::Table::try_from(output.table) {
@@ -222,7 +234,7 @@ fn overridden_outputs(outputs: Vec<proto::OutputOverride>) -> Result<BTreeMap<Fa
                 return Err(RequestError::UnknownTable(at, output.table));
             }
         };
-        let path = given(output.path).ok_or(RequestError::Output(at))?;
+        let path = non_empty(output.path).ok_or(RequestError::Output(at))?;
         if found.insert(table, path).is_some() {
             return Err(RequestError::Output(at));
         }
@@ -230,8 +242,8 @@ fn overridden_outputs(outputs: Vec<proto::OutputOverride>) -> Result<BTreeMap<Fa
     Ok(found)
 }
 
-/// The input of a wire value, where it names one.
-pub fn input_name(input: i32) -> Option<InputName> {
+/// Reads the input of a wire value; `None` where it names none.
+pub fn read_input_name(input: i32) -> Option<InputName> {
     match proto::Input::try_from(input) {
         Ok(proto::Input::Customer) => Some(InputName::Customer),
         Ok(proto::Input::Subscription) => Some(InputName::Subscription),
@@ -241,12 +253,21 @@ pub fn input_name(input: i32) -> Option<InputName> {
     }
 }
 
-/// A text, where there is one: the wire cannot tell an empty text from none.
-fn given(text: String) -> Option<String> {
+/// Reads the format of a streamed input; `None` where this version does not know it.
+pub fn read_upload_format(format: i32) -> Option<UploadFormat> {
+    match proto::StreamedFormat::try_from(format) {
+        Ok(proto::StreamedFormat::Unspecified | proto::StreamedFormat::ArrowStream) => Some(UploadFormat::ArrowStream),
+        Ok(proto::StreamedFormat::Parquet) => Some(UploadFormat::Parquet),
+        Err(_) => None,
+    }
+}
+
+/// A text that is not empty: the wire cannot tell an empty text from none.
+fn non_empty(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-fn from_timestamp(time: Timestamp) -> Option<DateTime<Utc>> {
+fn read_timestamp(time: Timestamp) -> Option<DateTime<Utc>> {
     // The range that google.protobuf.Timestamp defines; Arrow and chrono would take more.
     const RANGE: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
     if !RANGE.contains(&time.seconds) {
@@ -271,14 +292,15 @@ mod tests {
     #[test]
     fn a_request_becomes_a_recipe_and_a_run() {
         let as_of = Some(Timestamp { seconds: 1_751_241_600, nanos: 0 });
-        let (recipe, run) = request(proto::MaterializeRequest { as_of, run_id: "r-1".to_owned(), ..asked() }).unwrap();
+        let (recipe, run) =
+            read_request(proto::MaterializeRequest { as_of, run_id: "r-1".to_owned(), ..asked() }).unwrap();
         assert_eq!(recipe.file, "component.yaml");
         assert_eq!(recipe.base_dir, PathBuf::from("/data"));
         assert_eq!(recipe.overrides.inputs[&InputName::Usage], InputOverride::path("v.parquet"));
         assert_eq!(recipe.overrides.output, None);
         assert_eq!(run.run_id, "r-1");
         assert_eq!(run.as_of.unwrap().to_rfc3339(), "2025-06-30T00:00:00+00:00");
-        assert!(!request(asked()).unwrap().1.run_id.is_empty());
+        assert!(!read_request(asked()).unwrap().1.run_id.is_empty());
     }
 
     #[test]
@@ -286,7 +308,7 @@ mod tests {
         let wrong = |change: fn(&mut proto::MaterializeRequest)| {
             let mut message = asked();
             change(&mut message);
-            request(message).unwrap_err()
+            read_request(message).unwrap_err()
         };
         assert_eq!(wrong(|r| r.component = None), RequestError::NoComponent);
         assert_eq!(wrong(|r| r.component.as_mut().unwrap().source = None), RequestError::NoComponent);
@@ -294,6 +316,12 @@ mod tests {
             wrong(|r| r.component.as_mut().unwrap().base_dir = "data".to_owned()),
             RequestError::RelativeBaseDir("data".to_owned())
         );
+        let named = || Some(proto::component_source::Source::Name("plg".to_owned()));
+        let source = proto::ComponentSource { source: named(), ..Default::default() };
+        assert_eq!(named_component(&source), Ok(Some("plg")));
+        let source = proto::ComponentSource { source: named(), base_dir: "/data".to_owned(), ..Default::default() };
+        assert_eq!(named_component(&source), Err(RequestError::BaseDirBesideName));
+        assert_eq!(RequestError::BaseDirBesideName.field(), "component.base_dir");
         assert_eq!(wrong(|r| r.inputs[0].input = 0), RequestError::UnknownInput(0, 0));
         assert_eq!(wrong(|r| r.inputs[0].input = 99), RequestError::UnknownInput(0, 99));
         assert_eq!(wrong(|r| r.inputs.extend(r.inputs.clone())), RequestError::InputTwice(InputName::Usage));
@@ -309,9 +337,12 @@ mod tests {
             |table: proto::Table, path: &str| proto::OutputOverride { table: table.into(), path: path.to_owned() };
         let mut message = asked();
         message.outputs = vec![output(proto::Table::Scores, "a")];
-        assert_eq!(request(message.clone()).unwrap_err(), RequestError::UnknownTable(0, 1));
+        assert_eq!(read_request(message.clone()).unwrap_err(), RequestError::UnknownTable(0, 1));
         message.outputs = vec![output(proto::Table::ChurnRisk, "a"), output(proto::Table::ChurnRisk, "b")];
-        assert_eq!(request(message).unwrap_err(), RequestError::Output(1));
-        assert_eq!(explain(proto::ExplainCustomerRequest::default()).unwrap_err(), RequestError::NoCustomer);
+        assert_eq!(read_request(message).unwrap_err(), RequestError::Output(1));
+        assert_eq!(
+            read_explain_request(proto::ExplainCustomerRequest::default()).unwrap_err(),
+            RequestError::NoCustomer
+        );
     }
 }

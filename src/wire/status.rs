@@ -31,38 +31,38 @@ const TOO_LARGE: &str = "Error, decoded message length too large:";
 const CUT: &str = "\n... (cut) ...\n";
 
 /// The status that tells a failure to the caller.
-pub fn status(kind: ErrorKind, message: &str) -> Status {
-    detailed(code(kind), kind, message, ErrorDetails::new(), HashMap::new())
+pub fn failure_status(kind: ErrorKind, message: &str) -> Status {
+    detailed_status(status_code(kind), kind, message, ErrorDetails::new(), HashMap::new())
 }
 
-/// The kind of failure that a status of this server tells.
-pub fn kind(status: &Status) -> ErrorKind {
+/// Reads the kind of failure from a status of this server.
+pub fn read_kind(status: &Status) -> ErrorKind {
     let reason = status.metadata().get(REASON).and_then(|reason| reason.to_str().ok());
     let known = ErrorKind::ALL.into_iter().find(|kind| Some(kind.reason()) == reason);
     known.unwrap_or(ErrorKind::Internal)
 }
 
 /// The status of a call whose deadline passed. The code is gRPC's own for it; the reason is that the caller gave up.
-pub fn late() -> Status {
+pub fn deadline_status() -> Status {
     let message = "the deadline passed before the run was done; each table is whole, and as it was unless publishing had begun\n\
                    hint: give the call a longer deadline";
-    detailed(Code::DeadlineExceeded, ErrorKind::Cancelled, message, ErrorDetails::new(), HashMap::new())
+    detailed_status(Code::DeadlineExceeded, ErrorKind::Cancelled, message, ErrorDetails::new(), HashMap::new())
 }
 
 /// The status in place of the transport's own, where that says that a message is too large.
-pub fn too_large(told: &Status) -> Option<Status> {
+pub fn too_large_status(told: &Status) -> Option<Status> {
     let sizes = told.message().strip_prefix(TOO_LARGE).filter(|_| told.code() == Code::OutOfRange)?;
     let message = format!(
         "a message is larger than the server takes:{sizes}\n\
          hint: send tables with `MaterializeStream`, in smaller chunks; the operator allows more with \
          `serve --max-message-size`"
     );
-    Some(status(ErrorKind::MessageTooLarge, &message))
+    Some(failure_status(ErrorKind::MessageTooLarge, &message))
 }
 
 /// The status of a call without a token that the server knows.
-pub fn stranger() -> Status {
-    status(
+pub fn unauthenticated_status() -> Status {
+    failure_status(
         ErrorKind::Unauthenticated,
         "the call brings no token that the server knows\n\
          hint: send `authorization: Bearer TOKEN`; `materialize --server` takes it from `--token-file`",
@@ -70,7 +70,7 @@ pub fn stranger() -> Status {
 }
 
 /// The status of an engine's failure, with the places of the component's problems.
-pub fn of_engine(error: &EngineError) -> Status {
+pub fn convert_engine_error(error: &EngineError) -> Status {
     let problems = error.problems();
     let (mut details, mut facts) = (ErrorDetails::new(), HashMap::new());
     if !problems.is_empty() {
@@ -83,44 +83,44 @@ pub fn of_engine(error: &EngineError) -> Status {
         room = left;
         details.add_bad_request_violation(problem.path.clone(), description);
     }
-    detailed(code(error.kind()), error.kind(), &error.to_string(), details, facts)
+    detailed_status(status_code(error.kind()), error.kind(), &error.to_string(), details, facts)
 }
 
 /// The status of a run that has no result.
-pub fn of_run(error: &RunError) -> Status {
+pub fn convert_run_error(error: &RunError) -> Status {
     match error {
-        RunError::Request(error) => of_request(error),
-        RunError::Engine(error) => of_engine(error),
-        RunError::Full { .. } | RunError::Stopped | RunError::Fault => status(error.kind(), &error.to_string()),
+        RunError::IdTaken(_) => field_status(error.kind(), "run_id", &error.to_string()),
+        RunError::Engine(error) => convert_engine_error(error),
+        RunError::Full { .. } | RunError::Stopped | RunError::Fault => failure_status(error.kind(), &error.to_string()),
     }
 }
 
 /// The status of a request that cannot be read, with the field at fault.
-pub fn of_request(error: &RequestError) -> Status {
-    let message = error.to_string();
-    let mut details = ErrorDetails::new();
-    details.add_bad_request_violation(error.field(), message.lines().next().unwrap_or_default());
-    detailed(code(error.kind()), error.kind(), &message, details, HashMap::new())
+pub fn convert_request_error(error: &RequestError) -> Status {
+    field_status(error.kind(), &error.field(), &error.to_string())
 }
 
 /// The status of a named component that cannot be used.
-pub fn of_catalog(error: &CatalogError) -> Status {
-    let message = error.to_string();
+pub fn convert_catalog_error(error: &CatalogError) -> Status {
+    field_status(error.kind(), "component.name", &error.to_string())
+}
+
+/// The status of a failure that one field of the request is to blame for.
+fn field_status(kind: ErrorKind, field: &str, message: &str) -> Status {
     let mut details = ErrorDetails::new();
-    details.add_bad_request_violation(error.field(), message.lines().next().unwrap_or_default());
-    detailed(code(error.kind()), error.kind(), &message, details, HashMap::new())
+    details.add_bad_request_violation(field, message.lines().next().unwrap_or_default());
+    detailed_status(status_code(kind), kind, message, details, HashMap::new())
 }
 
 /// The status of an upload that was refused.
-pub fn of_upload(error: &UploadError) -> Status {
+pub fn convert_upload_error(error: &UploadError) -> Status {
     match error {
-        UploadError::Engine(error) => of_engine(error),
-        UploadError::Broken(told) => too_large(told).unwrap_or_else(|| status(error.kind(), &error.to_string())),
-        error => status(error.kind(), &error.to_string()),
+        UploadError::Engine(error) => convert_engine_error(error),
+        error => failure_status(error.kind(), &error.to_string()),
     }
 }
 
-fn detailed(
+fn detailed_status(
     code: Code,
     kind: ErrorKind,
     message: &str,
@@ -133,11 +133,11 @@ fn detailed(
     }
     let mut metadata = MetadataMap::new();
     metadata.insert(REASON, MetadataValue::from_static(kind.reason()));
-    Status::with_error_details_and_metadata(code, cap(message), details, metadata)
+    Status::with_error_details_and_metadata(code, shorten_message(message), details, metadata)
 }
 
 /// The code that tells a kind of failure; each kind has one of its own.
-pub fn code(kind: ErrorKind) -> Code {
+pub fn status_code(kind: ErrorKind) -> Code {
     match kind {
         ErrorKind::InvalidComponent => Code::InvalidArgument,
         ErrorKind::InvalidInput => Code::FailedPrecondition,
@@ -154,7 +154,7 @@ pub fn code(kind: ErrorKind) -> Code {
 }
 
 /// Keeps the head and the tail: the first problems and the hint that comes last.
-fn cap(message: &str) -> String {
+fn shorten_message(message: &str) -> String {
     if message.len() <= MAX_MESSAGE {
         return message.to_owned();
     }
@@ -173,7 +173,7 @@ mod tests {
     fn every_kind_has_its_own_code_and_carries_its_reason() {
         let mut codes = Vec::new();
         for kind in ErrorKind::ALL {
-            let status = status(kind, "text");
+            let status = failure_status(kind, "text");
             assert_eq!(status.metadata().get(REASON).unwrap(), kind.reason());
             assert_eq!(status.message(), "text");
             assert!(!codes.contains(&status.code()), "{kind:?} shares a code");
@@ -184,12 +184,12 @@ mod tests {
     #[test]
     fn details_carry_the_reason_and_when_to_try_again() {
         for kind in ErrorKind::ALL {
-            let details = status(kind, "text").get_error_details();
+            let details = failure_status(kind, "text").get_error_details();
             let info = details.error_info().unwrap();
             assert_eq!((info.reason.as_str(), info.domain.as_str()), (kind.reason(), DOMAIN));
             assert_eq!(details.retry_info().and_then(|retry| retry.retry_delay), kind.retry_after());
         }
-        let late = late();
+        let late = deadline_status();
         assert_eq!(late.code(), Code::DeadlineExceeded);
         assert_eq!(late.metadata().get(REASON).unwrap(), "CANCELLED");
     }
@@ -205,7 +205,7 @@ mod tests {
             hint: None,
         };
         let problems: Vec<Problem> = (1..=500).map(problem).collect();
-        let status = of_engine(&crate::component::ComponentError::new(problems).into());
+        let status = convert_engine_error(&crate::component::ComponentError::new(problems).into());
         assert!(status.details().len() < 4_500, "{}", status.details().len());
         let details = status.get_error_details();
         assert_eq!(details.error_info().unwrap().metadata[PROBLEMS], "500");
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_request_is_told_by_its_field() {
-        let details = of_request(&RequestError::AsOf).get_error_details();
+        let details = convert_request_error(&RequestError::AsOf).get_error_details();
         let told = &details.bad_request().unwrap().field_violations[0];
         assert_eq!((told.field.as_str(), told.description.as_str()), ("as_of", "as_of is out of range"));
     }
@@ -224,10 +224,10 @@ mod tests {
     #[test]
     fn a_long_message_keeps_its_head_and_tail_and_whole_characters() {
         let long = format!("first{}hint: last", "\u{e4}\u{1f600}".repeat(5_000));
-        let capped = cap(&long);
+        let capped = shorten_message(&long);
         assert!(capped.len() <= MAX_MESSAGE && capped.len() > MAX_MESSAGE - 8, "{}", capped.len());
         assert!(capped.starts_with("first\u{e4}") && capped.contains(CUT) && capped.ends_with("hint: last"));
         let fits = "x".repeat(MAX_MESSAGE);
-        assert_eq!(cap(&fits), fits);
+        assert_eq!(shorten_message(&fits), fits);
     }
 }

@@ -12,12 +12,12 @@ use crate::scorecard::InputName;
 use crate::wire::proto;
 
 /// A moment, to the nanosecond.
-pub fn timestamp(time: DateTime<Utc>) -> Timestamp {
+pub fn convert_timestamp(time: DateTime<Utc>) -> Timestamp {
     Timestamp { seconds: time.timestamp(), nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0) }
 }
 
 /// Facts about the asset.
-pub fn asset(asset: &Asset) -> proto::Asset {
+pub fn convert_asset(asset: &Asset) -> proto::Asset {
     let upstream = asset.upstream.iter();
     proto::Asset {
         name: asset.name.clone(),
@@ -27,28 +27,28 @@ pub fn asset(asset: &Asset) -> proto::Asset {
         tags: asset.tags.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         kinds: asset.kinds.clone(),
         upstream: upstream
-            .map(|(name, key)| proto::UpstreamAsset { input: input(*name).into(), asset_key: key.clone() })
+            .map(|(name, key)| proto::UpstreamAsset { input: convert_input(*name).into(), asset_key: key.clone() })
             .collect(),
     }
 }
 
 /// A table that was written, or would be.
-pub fn output(output: engine::OutputReport) -> proto::OutputReport {
+pub fn convert_output(output: engine::OutputReport) -> proto::OutputReport {
     proto::OutputReport {
-        table: table(output.fan_out).into(),
+        table: convert_table(output.fan_out).into(),
         asset_name: output.asset_name,
-        uri: uri(&output.path),
+        uri: path_to_uri(&output.path),
         path: output.path,
         rows: output.rows,
         bytes: output.bytes,
-        columns: output.columns.into_iter().map(column).collect(),
-        arrow_schema: schema(&output.schema),
-        lineage: output.lineage.into_iter().map(lineage).collect(),
+        columns: output.columns.into_iter().map(convert_column).collect(),
+        arrow_schema: encode_schema(&output.schema),
+        lineage: output.lineage.into_iter().map(convert_lineage).collect(),
     }
 }
 
 /// A table that a run writes.
-pub fn table(fan_out: Option<FanOut>) -> proto::Table {
+pub fn convert_table(fan_out: Option<FanOut>) -> proto::Table {
     match fan_out {
         None => proto::Table::Scores,
         Some(FanOut::ChurnRisk) => proto::Table::ChurnRisk,
@@ -56,9 +56,9 @@ pub fn table(fan_out: Option<FanOut>) -> proto::Table {
     }
 }
 
-fn lineage(lineage: engine::ColumnLineage) -> proto::ColumnLineage {
+fn convert_lineage(lineage: engine::ColumnLineage) -> proto::ColumnLineage {
     let source = |source: engine::SourceColumn| proto::SourceColumn {
-        input: input(source.input).into(),
+        input: convert_input(source.input).into(),
         asset_key: source.asset_key.unwrap_or_default(),
         column: source.column,
     };
@@ -66,7 +66,7 @@ fn lineage(lineage: engine::ColumnLineage) -> proto::ColumnLineage {
 }
 
 /// A path as a URI; a URI stays what it is.
-fn uri(path: &str) -> String {
+fn path_to_uri(path: &str) -> String {
     if path.is_empty() || path.contains("://") {
         return path.to_owned();
     }
@@ -74,13 +74,13 @@ fn uri(path: &str) -> String {
 }
 
 /// A schema as the message that an Arrow IPC stream begins with.
-fn schema(schema: &SchemaRef) -> Vec<u8> {
+fn encode_schema(schema: &SchemaRef) -> Vec<u8> {
     // Writing into memory does not fail; without its schema the table is still described by its columns.
     StreamWriter::try_new(Vec::new(), schema).map(|writer| writer.get_ref().clone()).unwrap_or_default()
 }
 
 /// A column of the table.
-pub fn column(column: engine::ColumnReport) -> proto::ColumnReport {
+pub fn convert_column(column: engine::ColumnReport) -> proto::ColumnReport {
     proto::ColumnReport {
         name: column.name,
         data_type: column.data_type,
@@ -90,7 +90,7 @@ pub fn column(column: engine::ColumnReport) -> proto::ColumnReport {
 }
 
 /// Where a field's values come from, and the column or SQL that says so.
-pub fn origin(field: &str, origin: FieldOrigin) -> (proto::FieldOrigin, String) {
+pub fn convert_origin(field: &str, origin: FieldOrigin) -> (proto::FieldOrigin, String) {
     match origin {
         FieldOrigin::Column => (proto::FieldOrigin::Column, field.to_owned()),
         FieldOrigin::Alias(column) => (proto::FieldOrigin::Alias, column),
@@ -100,7 +100,7 @@ pub fn origin(field: &str, origin: FieldOrigin) -> (proto::FieldOrigin, String) 
 }
 
 /// A stage of a run.
-pub fn stage(stage: engine::Stage) -> proto::Stage {
+pub fn convert_stage(stage: engine::Stage) -> proto::Stage {
     match stage {
         engine::Stage::Open => proto::Stage::Open,
         engine::Stage::Profile => proto::Stage::Profile,
@@ -112,7 +112,7 @@ pub fn stage(stage: engine::Stage) -> proto::Stage {
 }
 
 /// The name of an input.
-pub fn input(name: InputName) -> proto::Input {
+pub fn convert_input(name: InputName) -> proto::Input {
     match name {
         InputName::Customer => proto::Input::Customer,
         InputName::Subscription => proto::Input::Subscription,

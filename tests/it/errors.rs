@@ -91,7 +91,7 @@ fn table() -> String {
     let mut text = String::from("| reason | gRPC code | exit code | retry? | what to do |\n|---|---|---|---|---|\n");
     for kind in ErrorKind::ALL {
         let retry = kind.retry_after().map_or("no".to_owned(), |delay| format!("after {} s", delay.as_secs()));
-        let code = wire_name(wire::code(kind));
+        let code = wire_name(wire::status_code(kind));
         text += &format!("| `{}` | `{code}` | {} | {retry} | {} |\n", kind.reason(), exit::code(kind), kind.advice());
     }
     text

@@ -12,6 +12,7 @@ mod aggregates;
 mod ballista;
 mod calls;
 mod cases;
+mod circles;
 mod corpus;
 mod crash;
 mod customers;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use customer_health::app::{Limits, Metrics, serve_metrics};
+use customer_health::app::{Metrics, RunLimits, serve_metrics};
 use customer_health::client::{Client, chunks};
 use customer_health::engine::EngineConfig;
 use customer_health::error::ErrorKind;
@@ -183,7 +183,7 @@ async fn numbers_tell_who_works_who_waits_and_what_is_spilled() {
     let at = format!("http://{}/metrics", listener.local_addr().unwrap());
     tokio::spawn(serve_metrics(listener, metrics.clone()));
     let engine = EngineConfig { memory_limit: Some(4 << 20), ..EngineConfig::default() };
-    let limits = Limits { max_runs: 1, max_queued: 1 };
+    let limits = RunLimits { max_runs: 1, max_queued: 1 };
     let config = ServerConfig { engine, limits, metrics: metrics.clone(), ..ServerConfig::default() };
     let running = Running::with(config).await;
     let (mut one, mut two, mut three) = (running.client().await, running.client().await, running.client().await);

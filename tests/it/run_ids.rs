@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use customer_health::app::Limits;
+use customer_health::app::RunLimits;
 use customer_health::grpc::ServerConfig;
 use customer_health::proto::materialize_response::Event;
 use customer_health::proto::{MaterializeRequest, MaterializeResponse, MaterializeSyncRequest, REASON};
@@ -30,7 +30,7 @@ fn folder(many: bool) -> Folder {
 }
 
 async fn server(max_runs: usize, max_queued: usize) -> Running {
-    let limits = Limits { max_runs, max_queued };
+    let limits = RunLimits { max_runs, max_queued };
     Running::with(ServerConfig { limits, grace: Duration::ZERO, ..ServerConfig::default() }).await
 }
 

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use customer_health::app::Connections;
+use customer_health::app::ConnectionLimits;
 use customer_health::client::{Client, ClientOptions};
 use customer_health::error::ErrorKind;
 use customer_health::grpc::ServerConfig;
@@ -311,7 +311,7 @@ fn limited(connections: Connections) -> ServerConfig {
 
 #[tokio::test]
 async fn a_message_that_is_too_large_is_told_as_such() {
-    let limits = Connections { max_message_size: 1 << 16, ..Connections::default() };
+    let limits = ConnectionLimits { max_message_size: 1 << 16, ..ConnectionLimits::default() };
     let (running, folder) = (Running::with(limited(limits)).await, Folder::new());
     let text = format!("# {}\n", "x".repeat(1 << 17));
     let status = running.raw().await.materialize_sync(asking(&text, &folder.path(""))).await.unwrap_err();
@@ -334,7 +334,7 @@ async fn a_message_that_is_too_large_is_told_as_such() {
 
 #[tokio::test]
 async fn connections_beyond_the_limit_are_closed_until_one_is_free() {
-    let limits = Connections { max_connections: 1, ..Connections::default() };
+    let limits = ConnectionLimits { max_connections: 1, ..ConnectionLimits::default() };
     let running = Running::with(limited(limits)).await;
     let mut first = running.client().await;
     first.list_scorecards().await.unwrap();
@@ -359,7 +359,8 @@ async fn connections_beyond_the_limit_are_closed_until_one_is_free() {
 #[tokio::test]
 async fn a_connection_that_gives_no_sign_of_life_is_closed() {
     let quick = Duration::from_millis(200);
-    let limits = Connections { keepalive_interval: quick, keepalive_timeout: quick, ..Connections::default() };
+    let limits =
+        ConnectionLimits { keepalive_interval: quick, keepalive_timeout: quick, ..ConnectionLimits::default() };
     let running = Running::with(limited(limits)).await;
     let address = running.address;
     // One says nothing at all, the other begins as HTTP/2 wants it and then answers no ping.
@@ -379,7 +380,7 @@ async fn a_connection_that_gives_no_sign_of_life_is_closed() {
 #[tokio::test]
 async fn an_old_connection_ends_and_the_caller_notices_nothing() {
     let age = Duration::from_millis(200);
-    let running = Running::with(limited(Connections { max_age: Some(age), ..Connections::default() })).await;
+    let running = Running::with(limited(ConnectionLimits { max_age: Some(age), ..ConnectionLimits::default() })).await;
     let mut client = running.client().await;
     client.list_scorecards().await.unwrap();
     tokio::time::sleep(age * 3).await;

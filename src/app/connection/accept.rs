@@ -1,39 +1,29 @@
 //! How many connections there may be at once, how long each lasts, and what may come through one.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::serve::Listener;
-use futures::{Stream, StreamExt, future};
+use futures::{Stream, StreamExt, future, stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 use tokio_rustls::server::TlsStream;
-use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
 
-use crate::app::connection::time_limit::Timed;
 use crate::app::connection::tls::Tls;
 
-/// How long to wait after a connection could not be accepted, which mostly is for want of file descriptors.
-const AFTER_FAULT: Duration = Duration::from_millis(100);
+/// How long to wait after a connection could not be accepted, mostly for want of file descriptors.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// Most connections at once, where there may be enough open files.
-const MOST: usize = 1024;
-
-/// Connections to the metrics at once; what comes on top waits.
-const METRICS_AT_ONCE: usize = 32;
-
-/// How long a connection to the metrics may take.
-const METRICS_TIME: Duration = Duration::from_secs(30);
+const MAX_CONNECTIONS: usize = 1024;
 
 /// Files that this process may have open, where the system tells.
-fn open_files() -> Option<usize> {
+fn read_open_file_limit() -> Option<usize> {
     let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
@@ -41,7 +31,7 @@ fn open_files() -> Option<usize> {
 
 /// Limits of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Connections {
+pub struct ConnectionLimits {
     /// Largest message that is taken, in bytes.
     pub max_message_size: usize,
     /// Most connections at once; what comes on top is closed at once. By default no more than half of the files that the
@@ -57,11 +47,12 @@ pub struct Connections {
     pub max_age: Option<Duration>,
 }
 
-impl Default for Connections {
+impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             max_message_size: 4 << 20,
-            max_connections: open_files().map_or(MOST, |files| (files / 2).clamp(1, MOST)),
+            max_connections: read_open_file_limit()
+                .map_or(MAX_CONNECTIONS, |files| (files / 2).clamp(1, MAX_CONNECTIONS)),
             max_streams: 128,
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(20),
@@ -70,25 +61,32 @@ impl Default for Connections {
     }
 }
 
-/// The connections of a listener, never more at once than there may be.
-pub fn accepted(listener: TcpListener, limits: Connections) -> impl Stream<Item = io::Result<Connection>> {
+/// Accepts the connections of a listener, never more at once than there may be.
+pub fn accept_connections(
+    listener: TcpListener,
+    limits: ConnectionLimits,
+) -> impl Stream<Item = io::Result<Connection>> {
     let most = limits.max_connections;
     let places = Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
     let full = Arc::new(AtomicBool::new(false));
-    TcpIncoming::from(listener).with_nodelay(Some(true)).filter_map(move |accepted| {
+    stream::poll_fn(move |context| listener.poll_accept(context).map(Some)).filter_map(move |accepted| {
         let (places, full) = (places.clone(), full.clone());
         async move {
             let stream = match accepted {
-                Ok(stream) => stream,
+                Ok((stream, _)) => stream,
                 Err(error) => {
-                    sleep(AFTER_FAULT).await;
+                    sleep(RETRY_DELAY).await;
                     return Some(Err(error));
                 }
             };
+            // Answers are small, and each is waited for.
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::warn!("error trying to set TCP_NODELAY: {error}");
+            }
             match places.try_acquire_owned() {
                 Ok(place) => {
                     full.store(false, Ordering::Relaxed);
-                    Some(Ok(Connection { stream, _place: place }))
+                    Some(Ok(Connection::new(stream, place)))
                 }
                 Err(_) => {
                     // Once for all that are refused in a row.
@@ -104,11 +102,11 @@ pub fn accepted(listener: TcpListener, limits: Connections) -> impl Stream<Item 
     })
 }
 
-/// The same connections, encrypted, each with the certificate of the moment; those whose handshake fails are closed.
-pub fn encrypted(
+/// Encrypts connections, each with the certificate of the moment; those whose handshake fails are closed.
+pub fn encrypt_connections(
     accepted: impl Stream<Item = io::Result<Connection>>,
     tls: Tls,
-    limits: Connections,
+    limits: ConnectionLimits,
 ) -> impl Stream<Item = io::Result<TlsStream<Connection>>> {
     let handshakes = accepted.map(move |connection| {
         let tls = tls.clone();
@@ -119,39 +117,8 @@ pub fn encrypted(
             }
         }
     });
-    // One more than there are places: a silent one keeps nobody waiting.
+    // One more than there are places, so that a silent caller keeps no other waiting.
     handshakes.buffer_unordered(limits.max_connections.saturating_add(1)).filter_map(future::ready)
-}
-
-/// Connections to the metrics: few at once, none for long.
-pub struct Brief {
-    listener: TcpListener,
-    places: Arc<Semaphore>,
-}
-
-impl Brief {
-    /// Those of a listener.
-    pub fn new(listener: TcpListener) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(METRICS_AT_ONCE)) }
-    }
-}
-
-impl Listener for Brief {
-    type Io = Timed<Connection>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        loop {
-            // Fails only once it is closed, which nobody does.
-            let Ok(place) = self.places.clone().acquire_owned().await else { continue };
-            let (stream, address) = Listener::accept(&mut self.listener).await;
-            return (Timed::whole(Connection { stream, _place: place }, METRICS_TIME), address);
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
 }
 
 /// A connection that holds a place among those that may be open.
@@ -161,11 +128,15 @@ pub struct Connection {
     _place: OwnedSemaphorePermit,
 }
 
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+impl Connection {
+    /// A connection that holds this place until it is dropped.
+    pub fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
+        Self { stream, _place: place }
+    }
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+    /// The socket, for its addresses.
+    pub fn socket(&self) -> &TcpStream {
+        &self.stream
     }
 }
 

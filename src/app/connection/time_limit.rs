@@ -1,4 +1,4 @@
-//! Connections that have to get somewhere in time: a caller that says nothing, or a byte now and then, keeps no place.
+//! Connections with a time limit: a caller that sends nothing, or a byte now and then, keeps no place.
 
 use std::io;
 use std::pin::Pin;
@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
-use tonic::transport::server::Connected;
 
 /// Bytes of HTTP/2's connection preface (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
@@ -17,41 +16,46 @@ const FRAME_HEAD: usize = 9;
 
 /// What has to be done in time.
 #[derive(Debug)]
-enum Until {
-    /// The preface and the whole first frame, which is the caller's SETTINGS.
+enum Goal {
+    /// The handshake: the preface and the whole first frame, which is the caller's SETTINGS.
     FirstFrame {
         /// Bytes read so far.
         seen: usize,
         /// Bytes behind the frame's head, as far as it was read.
         length: usize,
     },
-    /// Everything.
+    /// The whole exchange.
     End,
 }
 
-/// A connection with a time limit on its beginning, or on all of it.
+/// A connection with a time limit on its HTTP/2 handshake, or on all of it.
 #[derive(Debug)]
-pub struct Timed<C> {
+pub struct TimeLimited<C> {
     stream: C,
-    limit: Option<(Pin<Box<Sleep>>, Until)>,
+    limit: Option<(Pin<Box<Sleep>>, Goal)>,
 }
 
-impl<C> Timed<C> {
-    /// Its HTTP/2 has to have begun within this time; for TLS it is what is inside that counts.
-    pub fn beginning(stream: C, within: Duration) -> Self {
-        let until = Until::FirstFrame { seen: 0, length: 0 };
-        Self { stream, limit: Some((Box::pin(sleep(within)), until)) }
+impl<C> TimeLimited<C> {
+    /// The connection itself.
+    pub fn inner(&self) -> &C {
+        &self.stream
     }
 
-    /// It has to be over within this time.
-    pub fn whole(stream: C, within: Duration) -> Self {
-        Self { stream, limit: Some((Box::pin(sleep(within)), Until::End)) }
+    /// Limits the time of the HTTP/2 handshake; with TLS, `stream` is the decrypted one.
+    pub fn limit_handshake(stream: C, within: Duration) -> Self {
+        let goal = Goal::FirstFrame { seen: 0, length: 0 };
+        Self { stream, limit: Some((Box::pin(sleep(within)), goal)) }
+    }
+
+    /// Limits the time of the whole connection.
+    pub fn limit_whole(stream: C, within: Duration) -> Self {
+        Self { stream, limit: Some((Box::pin(sleep(within)), Goal::End)) }
     }
 }
 
-impl Until {
-    /// Whether what was to be read has been, with these bytes.
-    fn reached(&mut self, bytes: &[u8]) -> bool {
+impl Goal {
+    /// Whether the goal is reached with these bytes, which follow those of earlier calls.
+    fn is_reached(&mut self, bytes: &[u8]) -> bool {
         let Self::FirstFrame { seen, length } = self else { return false };
         for byte in bytes {
             if (PREFACE..PREFACE + 3).contains(seen) {
@@ -63,15 +67,7 @@ impl Until {
     }
 }
 
-impl<C: Connected> Connected for Timed<C> {
-    type ConnectInfo = C::ConnectInfo;
-
-    fn connect_info(&self) -> C::ConnectInfo {
-        self.stream.connect_info()
-    }
-}
-
-impl<C: AsyncRead + Unpin> AsyncRead for Timed<C> {
+impl<C: AsyncRead + Unpin> AsyncRead for TimeLimited<C> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -80,29 +76,29 @@ impl<C: AsyncRead + Unpin> AsyncRead for Timed<C> {
         let Self { stream, limit } = &mut *self;
         let before = buffer.filled().len();
         let read = Pin::new(stream).poll_read(context, buffer);
-        let Some((timer, until)) = limit else { return read };
+        let Some((timer, goal)) = limit else { return read };
         if read.is_ready() {
-            if until.reached(&buffer.filled()[before..]) {
+            if goal.is_reached(&buffer.filled()[before..]) {
                 *limit = None;
             }
             return read;
         }
         ready!(timer.as_mut().poll(context));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        Poll::Ready(Err(io::ErrorKind::TimeLimitedOut.into()))
     }
 }
 
-impl<C: AsyncWrite + Unpin> AsyncWrite for Timed<C> {
+impl<C: AsyncWrite + Unpin> AsyncWrite for TimeLimited<C> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let Self { stream, limit } = &mut *self;
         let written = Pin::new(stream).poll_write(context, bytes);
-        // One that does not take its answer is over as well.
-        let Some((timer, Until::End)) = limit else { return written };
+        // A caller that does not take its answer has no more time either.
+        let Some((timer, Goal::End)) = limit else { return written };
         if written.is_ready() {
             return written;
         }
         ready!(timer.as_mut().poll(context));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        Poll::Ready(Err(io::ErrorKind::TimeLimitedOut.into()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -125,10 +121,10 @@ mod tests {
             assert_eq!(bytes.len(), PREFACE);
             bytes.extend([0, 0, length, 4, 0, 0, 0, 0, 0]);
             bytes.extend(vec![0; usize::from(length)]);
-            let mut until = Until::FirstFrame { seen: 0, length: 0 };
+            let mut goal = Goal::FirstFrame { seen: 0, length: 0 };
             let (last, before) = bytes.split_last().unwrap();
-            assert!(before.chunks(before.len().div_ceil(pieces)).all(|piece| !until.reached(piece)), "{length}");
-            assert!(until.reached(&[*last]), "{length}");
+            assert!(before.chunks(before.len().div_ceil(pieces)).all(|piece| !goal.is_reached(piece)), "{length}");
+            assert!(goal.is_reached(&[*last]), "{length}");
         }
     }
 }

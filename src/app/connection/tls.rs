@@ -28,7 +28,7 @@ const HTTP2: &[u8] = b"h2";
 #[derive(Clone)]
 pub struct Tls {
     files: Files,
-    known: Arc<RwLock<Known>>,
+    state: Arc<RwLock<State>>,
 }
 
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ struct Files {
     client_ca: Option<Credential>,
 }
 
-struct Known {
+struct State {
     /// Hash of the files, or of what keeps them from being read, that `config` is of.
     seen: Hash,
     /// The same of files that cannot be used, and whether that was told.
@@ -47,7 +47,7 @@ struct Known {
 }
 
 impl fmt::Debug for Tls {
-    // The key is in what is known.
+    // The state holds the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls").field("files", &self.files).finish_non_exhaustive()
     }
@@ -63,8 +63,8 @@ impl Tls {
         let (cert, key) = (Credential::new("--tls-cert", cert), Credential::new("--tls-key", key));
         let files = Files { cert, key, client_ca: client_ca.map(|path| Credential::new("--tls-client-ca", path)) };
         let (seen, config) = files.read();
-        let known = Known { seen, broken: None, config: Arc::new(config?) };
-        Ok(Self { files, known: Arc::new(RwLock::new(known)) })
+        let state = State { seen, broken: None, config: Arc::new(config?) };
+        Ok(Self { files, state: Arc::new(RwLock::new(state)) })
     }
 
     /// Whether callers need a certificate.
@@ -74,7 +74,7 @@ impl Tls {
 
     /// A connection once its handshake is done; `None` where that fails.
     pub(crate) async fn accept<C: AsyncRead + AsyncWrite + Unpin>(&self, connection: C) -> Option<TlsStream<C>> {
-        let config = self.known.read().unwrap_or_else(PoisonError::into_inner).config.clone();
+        let config = self.state.read().unwrap_or_else(PoisonError::into_inner).config.clone();
         match timeout(HANDSHAKE, TlsAcceptor::from(config).accept(connection)).await {
             Ok(Ok(encrypted)) => return Some(encrypted),
             Ok(Err(error)) => tracing::debug!("a TLS handshake failed: {error}"),
@@ -86,23 +86,23 @@ impl Tls {
     /// Reads the files anew where they have changed, for connections to come; what was good stays where they are broken.
     pub(crate) fn refresh(&self) {
         let (seen, read) = self.files.read();
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.seen == seen {
-            known.broken = None;
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.seen == seen {
+            state.broken = None;
             return;
         }
-        match (read, known.broken) {
+        match (read, state.broken) {
             (Ok(config), _) => {
                 tracing::info!("the certificate was read anew");
-                *known = Known { seen, broken: None, config: Arc::new(config) };
+                *state = State { seen, broken: None, config: Arc::new(config) };
             }
             // Two files are not replaced in one moment: only what stays broken is told.
             (Err(error), Some((same, false))) if same == seen => {
                 tracing::error!("the last good certificate is kept: {error}");
-                known.broken = Some((seen, true));
+                state.broken = Some((seen, true));
             }
             (Err(_), Some((same, true))) if same == seen => {}
-            (Err(_), _) => known.broken = Some((seen, false)),
+            (Err(_), _) => state.broken = Some((seen, false)),
         }
     }
 }

@@ -19,10 +19,10 @@ const SCHEME: &str = "bearer ";
 pub struct Tokens {
     /// The file to look at; none where the tokens stay as they are.
     file: Option<Credential>,
-    known: Arc<RwLock<Known>>,
+    state: Arc<RwLock<State>>,
 }
 
-struct Known {
+struct State {
     /// Hash of the file, or of what keeps it from being read, when it was last looked at.
     seen: Hash,
     tokens: Vec<Hash>,
@@ -42,25 +42,25 @@ impl Tokens {
     pub fn read(path: &Path) -> Result<Self, CredentialError> {
         let file = Credential::new("--token-file", path);
         let text = file.text()?;
-        let tokens = hashes(&file, &text)?;
-        let known = Arc::new(RwLock::new(Known { seen: blake3::hash(text.as_bytes()), tokens }));
-        Ok(Self { file: Some(file), known })
+        let tokens = hash_tokens(&file, &text)?;
+        let state = Arc::new(RwLock::new(State { seen: blake3::hash(text.as_bytes()), tokens }));
+        Ok(Self { file: Some(file), state })
     }
 
     /// One token, which was made up, for a server and a caller in one process.
     pub fn one(token: &str) -> Self {
         let hash = blake3::hash(token.as_bytes());
-        Self { file: None, known: Arc::new(RwLock::new(Known { seen: hash, tokens: vec![hash] })) }
+        Self { file: None, state: Arc::new(RwLock::new(State { seen: hash, tokens: vec![hash] })) }
     }
 
     /// The first token of a file, for a caller.
     ///
     /// # Errors
     /// Where the file cannot be read, or has no token.
-    pub fn first(path: &Path) -> Result<String, CredentialError> {
+    pub fn read_first(path: &Path) -> Result<String, CredentialError> {
         let file = Credential::new("--token-file", path);
         let text = file.text()?;
-        let tokens = tokens(&file, &text)?;
+        let tokens = read_tokens(&file, &text)?;
         Ok(tokens.first().copied().unwrap_or_default().to_owned())
     }
 
@@ -72,41 +72,41 @@ impl Tokens {
             return false;
         }
         let given = blake3::hash(token.trim_ascii());
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.tokens.iter().fold(false, |found, token| found | (*token == given))
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.tokens.iter().fold(false, |found, token| found | (*token == given))
     }
 
     /// Reads the file anew where it has changed; the last good tokens stay where it is broken.
     pub(crate) fn refresh(&self) {
         let Some(file) = &self.file else { return };
         let (seen, read) = match file.text() {
-            Ok(text) => (blake3::hash(text.as_bytes()), hashes(file, &text)),
+            Ok(text) => (blake3::hash(text.as_bytes()), hash_tokens(file, &text)),
             Err(error) => (blake3::hash(error.to_string().as_bytes()), Err(error)),
         };
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.seen == seen {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.seen == seen {
             return;
         }
-        known.seen = seen;
+        state.seen = seen;
         match read {
             Ok(tokens) => {
                 tracing::info!(tokens = tokens.len(), "the file of tokens was read anew");
-                known.tokens = tokens;
+                state.tokens = tokens;
             }
             Err(error) => tracing::error!("the last good tokens are kept: {error}"),
         }
     }
 }
 
-fn hashes(file: &Credential, text: &str) -> Result<Vec<Hash>, CredentialError> {
-    let tokens = tokens(file, text)?;
+fn hash_tokens(file: &Credential, text: &str) -> Result<Vec<Hash>, CredentialError> {
+    let tokens = read_tokens(file, text)?;
     if let Some(at) = tokens.iter().position(|token| token.len() < SHORT) {
         tracing::warn!("{} {}: token {} is shorter than {SHORT} characters", file.flag, file.path.display(), at + 1);
     }
     Ok(tokens.into_iter().map(|token| blake3::hash(token.as_bytes())).collect())
 }
 
-fn tokens<'a>(file: &Credential, text: &'a str) -> Result<Vec<&'a str>, CredentialError> {
+fn read_tokens<'a>(file: &Credential, text: &'a str) -> Result<Vec<&'a str>, CredentialError> {
     const HINT: &str = "expected one token on each line, without blanks, such as `openssl rand -hex 32` makes it";
     let lines = text.lines().map(str::trim).enumerate();
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));

@@ -1,51 +1,51 @@
-//! Those who are told how a run gets on: all calls that wait for it.
+//! The events of a run, sent to every call that waits for it.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::engine::{Event, Observer, Stage};
 
-/// The observers of a run, who may come while it works.
+/// Sends the events of a run to its observers, which may join while it works.
 #[derive(Default)]
-pub struct Listeners(Mutex<Told>);
+pub struct EventBroadcast(Mutex<State>);
 
 #[derive(Default)]
-struct Told {
+struct State {
     stage: Option<Stage>,
     observers: Vec<Observer>,
 }
 
-impl Listeners {
-    /// Tells one more, who first hears of the stage that the run is in.
-    pub fn add(&self, observer: Observer) {
-        let mut told = self.told();
-        if let Some(stage) = told.stage {
+impl EventBroadcast {
+    /// Adds an observer, and sends it the stage that the run is in.
+    pub fn subscribe(&self, observer: Observer) {
+        let mut state = self.lock_state();
+        if let Some(stage) = state.stage {
             observer(Event::Started(stage));
         }
-        told.observers.push(observer);
+        state.observers.push(observer);
     }
 
-    /// Tells all.
-    pub fn tell(&self, event: &Event) {
-        let mut told = self.told();
+    /// Sends an event to all observers.
+    pub fn send(&self, event: &Event) {
+        let mut state = self.lock_state();
         if let Event::Started(stage) = event {
-            told.stage = Some(*stage);
+            state.stage = Some(*stage);
         }
-        told.observers.iter().for_each(|observer| observer(event.clone()));
+        state.observers.iter().for_each(|observer| observer(event.clone()));
     }
 
-    /// Lets all go, so that streams that they hold open can end.
+    /// Drops all observers, so that streams that they hold open can end.
     pub fn close(&self) {
-        self.told().observers.clear();
+        self.lock_state().observers.clear();
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn lock_state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Listeners {
+impl fmt::Debug for EventBroadcast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listeners").field("stage", &self.told().stage).finish_non_exhaustive()
+        f.debug_struct("EventBroadcast").field("stage", &self.lock_state().stage).finish_non_exhaustive()
     }
 }

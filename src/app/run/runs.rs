@@ -1,4 +1,4 @@
-//! Runs by id: the same id joins a run or gets its result, and a run for which nobody waits any more is given up.
+//! Runs by id: the same id joins a run or gets its result, and a run that no call waits for any more is given up.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,23 +12,25 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::app::metrics::Metrics;
-use crate::app::run::admission::{Admission, Limits};
-use crate::app::run::broadcast::Listeners;
-use crate::app::run::registry::{Known, State};
-use crate::app::run::telemetry::Observed;
+use crate::app::run::admission::{Admission, RunLimits};
+use crate::app::run::broadcast::EventBroadcast;
+use crate::app::run::registry::{RunRegistry, State};
+use crate::app::run::telemetry::RunTelemetry;
 use crate::app::run::workers::Workers;
 use crate::app::upload::Upload;
 use crate::component::{Asset, Component};
 use crate::engine::{Engine, EngineError, Observer, RunReport, RunRequest};
 use crate::error::ErrorKind;
-use crate::wire::request::RequestError;
 
 /// Why a run has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The request does not go with the runs that there are.
-    #[error(transparent)]
-    Request(#[from] RequestError),
+    /// The run id belongs to another request.
+    #[error(
+        "the run_id `{0}` was given to another request\n\
+         hint: give each run an id of its own, and the same id only to repeat the same request"
+    )]
+    IdTaken(String),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -57,7 +59,7 @@ impl RunError {
     /// What sort of failure it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Request(error) => error.kind(),
+            Self::IdTaken(_) => ErrorKind::InvalidComponent,
             Self::Engine(error) => error.kind(),
             Self::Full { .. } => ErrorKind::ResourceExhausted,
             Self::Stopped => ErrorKind::Unavailable,
@@ -107,7 +109,7 @@ pub struct Runs {
     metrics: Metrics,
     /// Cancelled when the server no longer waits for running calls.
     stop: CancellationToken,
-    known: Mutex<Known>,
+    registry: Mutex<RunRegistry>,
     workers: Arc<Workers>,
 }
 
@@ -115,12 +117,12 @@ impl Runs {
     /// No runs yet.
     pub fn new(
         engine: Engine,
-        limits: Limits,
+        limits: RunLimits,
         metrics: Metrics,
         stop: CancellationToken,
         workers: Arc<Workers>,
     ) -> Self {
-        Self { engine, admission: Admission::new(limits), metrics, stop, known: Mutex::default(), workers }
+        Self { engine, admission: Admission::new(limits), metrics, stop, registry: Mutex::default(), workers }
     }
 
     /// The threads that the engine works on.
@@ -133,7 +135,7 @@ impl Runs {
         &self.engine
     }
 
-    /// The door that whoever works has to pass.
+    /// Admits runs and explanations.
     pub fn admission(&self) -> &Admission {
         &self.admission
     }
@@ -148,48 +150,48 @@ impl Runs {
     /// # Errors
     /// Where the id belongs to another request.
     pub fn join(&self, id: &str, asked: blake3::Hash, observer: &Observer) -> Result<Option<Work>, RunError> {
-        // The lock is let go before what was found is looked at, see `Found`.
-        let found = find(&mut self.known(), id, asked, observer);
-        found.map_or(Ok(None), |found| found.work(id).map(Some))
+        // The lock is released before the found run is looked at, see `Found`.
+        let found = find_run(&mut self.lock_registry(), id, asked, observer);
+        found.map_or(Ok(None), |found| found.into_work(id).map(Some))
     }
 
-    /// Starts a run, or joins it where another call was quicker.
+    /// Starts a run, or joins it where another call has started it meanwhile.
     ///
     /// # Errors
     /// Where the id belongs to another request, or the server is full.
     pub fn start(self: &Arc<Self>, job: Job, observer: &Observer) -> Result<Work, RunError> {
         let Job { component, run, asked, engine, upload, published } = job;
-        let mut known = self.known();
-        if let Some(found) = find(&mut known, &run.run_id, asked, observer) {
-            drop(known);
-            return found.work(&run.run_id);
+        let mut registry = self.lock_registry();
+        if let Some(found) = find_run(&mut registry, &run.run_id, asked, observer) {
+            drop(registry);
+            return found.into_work(&run.run_id);
         }
-        let place = self.admission.enter()?;
-        let listeners = Arc::new(Listeners::default());
-        listeners.add(observer.clone());
-        let token = known.token();
-        let (runs, id, told) = (self.clone(), run.run_id.clone(), listeners.clone());
-        let registered = Registered { runs: self.clone(), id: id.clone(), token };
-        let observed = Observed::new(&component, &run, self.metrics.clone(), self.stop.clone());
-        let span = observed.span();
+        let place = self.admission.take_place()?;
+        let events = Arc::new(EventBroadcast::default());
+        events.subscribe(observer.clone());
+        let token = registry.make_token();
+        let (runs, id, broadcast) = (self.clone(), run.run_id.clone(), events.clone());
+        let registration = Registration { runs: self.clone(), id: id.clone(), token };
+        let telemetry = RunTelemetry::new(&component, &run, self.metrics.clone(), self.stop.clone());
+        let span = telemetry.span();
         let task = async move {
             let output = crate::engine::output_place(&component);
             // Dropped last, so that the next writer finds the output free even where this run is given up.
-            let _turn = runs.admission.turn(place, output).await;
-            observed.begin();
-            let watch = observed.watch();
+            let _turn = runs.admission.wait_for_turn(place, output).await;
+            telemetry.start();
+            let recorder = telemetry.recorder();
             let observer: Observer = Arc::new(move |event| {
-                watch.hear(&event);
-                told.tell(&event);
+                recorder.record(&event);
+                broadcast.send(&event);
             });
             let outcome = engine.materialize(&component, &run, &observer).await;
-            observed.end(outcome.as_ref());
+            telemetry.finish(outcome.as_ref());
             let outcome = match outcome {
-                Ok(report) => Ok(Arc::new(finished(&component, report, upload, published))),
+                Ok(report) => Ok(Arc::new(finish_run(&component, report, upload, published))),
                 Err(error) => Err(Arc::new(RunError::from(error))),
             };
             if published {
-                registered.finish(&outcome);
+                registration.finish(&outcome);
             }
             outcome
         };
@@ -208,83 +210,83 @@ impl Runs {
         };
         let work: Work = (Box::pin(work) as Pin<Box<dyn Future<Output = Outcome> + Send>>).shared();
         if let Some(weak) = work.downgrade() {
-            known.insert(id, asked, token, State::Works(weak, listeners));
+            registry.insert(id, asked, token, State::Works(weak, events));
         }
         Ok(work)
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_registry(&self) -> MutexGuard<'_, RunRegistry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn finished(component: &Component, mut report: RunReport, upload: Option<Arc<Upload>>, published: bool) -> Finished {
+fn finish_run(component: &Component, mut report: RunReport, upload: Option<Arc<Upload>>, published: bool) -> Finished {
     if !published {
-        // Where it lies is nobody's business, and it is gone soon.
+        // The caller cannot use this path, and the file is removed soon.
         report.output.path.clear();
     }
-    // What was received has done its work, unless the table lies beside it.
+    // The upload is needed no longer, unless the table lies in its folder.
     Finished { asset: component.asset().clone(), report, upload: upload.filter(|_| !published) }
 }
 
-/// A run that is known under an id.
+/// A run that was found under an id.
 ///
-/// It may be the last one to hold the run, and dropping it then drops the run's entry, which takes the lock on what is
-/// known: it must outlive that lock.
+/// It may be the last owner of the run, and dropping it then removes the run's entry, which locks the registry: it must
+/// outlive the lock under which it was found.
 enum Found {
     /// The run that was asked for.
     Same(Work),
     /// The run of another request.
-    Other(#[expect(dead_code, reason = "held until the lock is let go")] Option<Work>),
+    Other(#[expect(dead_code, reason = "held until the lock is released")] Option<Work>),
 }
 
 impl Found {
-    fn work(self, id: &str) -> Result<Work, RunError> {
+    fn into_work(self, id: &str) -> Result<Work, RunError> {
         match self {
             Self::Same(work) => Ok(work),
-            Self::Other(_) => Err(RequestError::RunIdTaken(id.to_owned()).into()),
+            Self::Other(_) => Err(RunError::IdTaken(id.to_owned())),
         }
     }
 }
 
-fn find(known: &mut Known, id: &str, asked: blake3::Hash, observer: &Observer) -> Option<Found> {
-    known.forget_old(Instant::now());
-    let entry = known.get(id)?;
+fn find_run(registry: &mut RunRegistry, id: &str, asked: blake3::Hash, observer: &Observer) -> Option<Found> {
+    registry.forget_old(Instant::now());
+    let entry = registry.get(id)?;
     let same = entry.asked == asked;
     match &entry.state {
-        State::Works(work, listeners) => {
-            // Nothing where it was given up, though its task may not have ended: a new run waits for it at the output.
+        State::Works(work, events) => {
+            // None where it was given up, though its task may not have ended: a new run waits for it at the output.
             let work = work.upgrade()?;
             if !same {
                 return Some(Found::Other(Some(work)));
             }
-            listeners.add(observer.clone());
+            events.subscribe(observer.clone());
             Some(Found::Same(work))
         }
-        State::Done(finished, _) if same => Some(Found::Same(done(finished.clone()))),
+        State::Done(finished, _) if same => Some(Found::Same(ready_work(finished.clone()))),
         State::Done(..) => Some(Found::Other(None)),
     }
 }
 
-fn done(finished: Arc<Finished>) -> Work {
+fn ready_work(finished: Arc<Finished>) -> Work {
     (Box::pin(ready(Ok(finished))) as Pin<Box<dyn Future<Output = Outcome> + Send>>).shared()
 }
 
-/// A run's entry, which goes when its task ends in whatever way, but for a result that is kept.
-struct Registered {
+/// A run's entry, which is removed when its task ends in whatever way, but for a result that is kept.
+struct Registration {
     runs: Arc<Runs>,
     id: String,
     token: u64,
 }
 
-impl Registered {
+impl Registration {
     fn finish(&self, outcome: &Outcome) {
-        self.runs.known().end(&self.id, self.token, outcome.as_ref().ok().cloned(), Instant::now());
+        self.runs.lock_registry().end_run(&self.id, self.token, outcome.as_ref().ok().cloned(), Instant::now());
     }
 }
 
-impl Drop for Registered {
+impl Drop for Registration {
     fn drop(&mut self) {
-        self.runs.known().end(&self.id, self.token, None, Instant::now());
+        self.runs.lock_registry().end_run(&self.id, self.token, None, Instant::now());
     }
 }

@@ -14,17 +14,17 @@ use crate::error::ErrorKind;
 /// Target of the lines of a run: the operators' filters know it, wherever the code stands.
 const LINES: &str = "customer_health::service::observed";
 
-/// A run that is watched; one that is dropped before its end was given up.
+/// Span, log lines and numbers of a run; dropped before the run's end, it tells that the run was given up.
 #[derive(Debug)]
-pub struct Observed {
-    watch: Arc<Watch>,
+pub struct RunTelemetry {
+    recorder: Arc<EventRecorder>,
     /// Cancelled when the server gives up all runs.
     stop: CancellationToken,
 }
 
-/// What is told while a run works.
+/// Records what happens while a run works.
 #[derive(Debug)]
-pub struct Watch {
+pub struct EventRecorder {
     span: Span,
     metrics: Metrics,
     state: Mutex<State>,
@@ -32,14 +32,14 @@ pub struct Watch {
 
 #[derive(Debug, Default)]
 struct State {
-    began: Option<Instant>,
+    started: Option<Instant>,
     /// The stage that works, since when, and its span, which ends when it is dropped.
     stage: Option<(Stage, Instant, Span)>,
     rows: u64,
     ended: bool,
 }
 
-impl Observed {
+impl RunTelemetry {
     /// A run that was admitted and waits for its turn.
     ///
     /// Its span is that of an error, so that no level of the log leaves it out: each line of a run has its id.
@@ -54,43 +54,43 @@ impl Observed {
             "error.type" = tracing::field::Empty,
         );
         span.in_scope(|| tracing::info!(target: LINES, "run admitted"));
-        Self { watch: Arc::new(Watch { span, metrics, state: Mutex::default() }), stop }
+        Self { recorder: Arc::new(EventRecorder { span, metrics, state: Mutex::default() }), stop }
     }
 
     /// The span for all that the run does.
     pub fn span(&self) -> Span {
-        self.watch.span.clone()
+        self.recorder.span.clone()
     }
 
-    /// What hears of the run's events.
-    pub fn watch(&self) -> Arc<Watch> {
-        self.watch.clone()
+    /// What records the run's events.
+    pub fn recorder(&self) -> Arc<EventRecorder> {
+        self.recorder.clone()
     }
 
-    /// Notes that the run has its turn.
-    pub fn begin(&self) {
-        self.watch.state().began = Some(Instant::now());
+    /// Records that the run has its turn.
+    pub fn start(&self) {
+        self.recorder.lock_state().started = Some(Instant::now());
         tracing::info!(target: LINES, "run started");
     }
 
-    /// Notes how the run ended.
-    pub fn end(&self, outcome: Result<&RunReport, &EngineError>) {
+    /// Records how the run ended.
+    pub fn finish(&self, outcome: Result<&RunReport, &EngineError>) {
         match outcome {
             Ok(report) => {
-                let seconds = self.watch.end(None);
+                let seconds = self.recorder.end_run(None);
                 tracing::info!(target: LINES, rows = report.customers, seconds, output = report.output.path, "run done");
             }
             Err(error) => {
-                let seconds = self.watch.end(Some(error.kind()));
+                let seconds = self.recorder.end_run(Some(error.kind()));
                 tracing::warn!(target: LINES, reason = error.kind().reason(), seconds, "run failed: {error}");
             }
         }
     }
 }
 
-impl Drop for Observed {
+impl Drop for RunTelemetry {
     fn drop(&mut self) {
-        if self.watch.state().ended {
+        if self.recorder.lock_state().ended {
             return;
         }
         let kind = match std::thread::panicking() {
@@ -98,8 +98,8 @@ impl Drop for Observed {
             false if self.stop.is_cancelled() => ErrorKind::Unavailable,
             false => ErrorKind::Cancelled,
         };
-        let seconds = self.watch.end(Some(kind));
-        self.watch.span.in_scope(|| match kind {
+        let seconds = self.recorder.end_run(Some(kind));
+        self.recorder.span.in_scope(|| match kind {
             ErrorKind::Internal => {
                 tracing::error!(target: LINES, reason = kind.reason(), seconds, "run failed by a panic")
             }
@@ -108,23 +108,23 @@ impl Drop for Observed {
     }
 }
 
-impl Watch {
-    /// Notes an event.
-    pub fn hear(&self, event: &Event) {
+impl EventRecorder {
+    /// Records an event.
+    pub fn record(&self, event: &Event) {
         match event {
             Event::Started(stage) => {
                 let name = stage.as_str();
                 let span = tracing::info_span!(
                     target: "customer_health::stage", parent: &self.span, "stage", "otel.name" = name, stage = name
                 );
-                let mut state = self.state();
+                let mut state = self.lock_state();
                 self.end_stage(&mut state);
                 state.stage = Some((*stage, Instant::now(), span));
                 self.span.in_scope(|| tracing::info!(target: LINES, stage = name, "stage started"));
             }
             Event::Rows(rows) => {
-                let mut state = self.state();
-                self.metrics.rows(rows.saturating_sub(state.rows));
+                let mut state = self.lock_state();
+                self.metrics.count_rows(rows.saturating_sub(state.rows));
                 state.rows = *rows;
             }
             Event::Warning(text) => self.span.in_scope(|| tracing::warn!(target: LINES, "{text}")),
@@ -134,25 +134,25 @@ impl Watch {
 
     fn end_stage(&self, state: &mut State) {
         if let Some((stage, since, _span)) = state.stage.take() {
-            self.metrics.stage(stage, since.elapsed());
+            self.metrics.observe_stage(stage, since.elapsed());
         }
     }
 
-    /// Ends the run, and tells how many seconds it worked.
-    fn end(&self, failure: Option<ErrorKind>) -> f64 {
-        let mut state = self.state();
+    /// Ends the run, and returns how many seconds it worked.
+    fn end_run(&self, failure: Option<ErrorKind>) -> f64 {
+        let mut state = self.lock_state();
         state.ended = true;
         self.end_stage(&mut state);
-        self.metrics.ended(failure);
+        self.metrics.count_run(failure);
         if let Some(kind) = failure {
             self.span.record("otel.status_code", "ERROR").record("error.type", kind.reason());
         }
-        let Some(began) = state.began else { return 0.0 };
-        self.metrics.worked(began.elapsed());
-        began.elapsed().as_secs_f64()
+        let Some(started) = state.started else { return 0.0 };
+        self.metrics.observe_run(started.elapsed());
+        started.elapsed().as_secs_f64()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn lock_state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::ipc::writer::StreamWriter;
-use customer_health::app::Limits;
+use customer_health::app::RunLimits;
 use customer_health::client::ClientError;
 use customer_health::engine::EngineConfig;
 use customer_health::grpc::ServerConfig;
@@ -97,7 +97,7 @@ impl House {
         let temp = tempfile::tempdir().unwrap();
         let engine =
             EngineConfig { temp_dir: Some(engine.temp_dir.unwrap_or_else(|| temp.path().to_owned())), ..engine };
-        let limits = Limits { max_runs: 1, max_queued: 0 };
+        let limits = RunLimits { max_runs: 1, max_queued: 0 };
         let running =
             Running::with(ServerConfig { engine, limits, grace: Duration::ZERO, ..ServerConfig::default() }).await;
         let folder = Folder::new();

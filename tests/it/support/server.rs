@@ -30,7 +30,7 @@ impl Running {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async { drop(stopped.await) };
-        let server = tokio::spawn(grpc::run(listener, shutdown, config));
+        let server = tokio::spawn(grpc::serve(listener, shutdown, config));
         Self { address, stop, server }
     }
 
