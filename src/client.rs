@@ -1,7 +1,6 @@
 //! A typed client: asks a server for a run, and tells progress and failures in the words of this crate.
 
 mod connect;
-mod problems;
 
 use std::error::Error;
 use std::future::ready;
@@ -10,17 +9,18 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use futures::stream::{self, Stream, StreamExt};
 use tokio::sync::oneshot;
+use tonic::Status;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
-use tonic::{Code, Status};
 
 pub use connect::ClientOptions;
 
+pub use crate::wire::values::convert_timestamp as timestamp;
 use connect::Bearer;
 
 use crate::component::{FanOut, Problem, Recipe};
 use crate::error::ErrorKind;
-use crate::scorecard::InputName;
+use crate::wire::problems::read_problems;
 use crate::wire::proto::component_source::Source;
 use crate::wire::proto::customer_health_service_client::CustomerHealthServiceClient;
 use crate::wire::proto::materialize_response::Event;
@@ -30,9 +30,10 @@ use crate::wire::proto::{
     ComponentSource, DescribeComponentRequest, DescribeComponentResponse, ExplainCustomerRequest,
     ExplainCustomerResponse, Input, InputChunk, InputOverride, ListScorecardsRequest, LogLine, MaterializeRequest,
     MaterializeResult, MaterializeStreamRequest, MaterializeSyncRequest, MaterializeSyncResponse, OutputOverride,
-    Progress, REASON, ScorecardListing, StreamStart, Table, ValidateComponentRequest, ValidateComponentResponse,
-    Warning,
+    Progress, ScorecardListing, StreamStart, ValidateComponentRequest, ValidateComponentResponse, Warning,
 };
+use crate::wire::status::{read_code, read_reason};
+use crate::wire::values::{convert_input, convert_table, table_name};
 
 /// Bytes of a piece of an input: well below the 4 MiB that gRPC takes by default.
 const CHUNK: usize = 1 << 20;
@@ -233,17 +234,11 @@ pub fn request(
         output: overrides.output.clone().unwrap_or_default(),
         history: overrides.history.clone().unwrap_or_default(),
         analysis_period_days: overrides.analysis_period_days,
-        outputs: overrides.fan_out.iter().map(output).collect(),
+        outputs: overrides.fan_out.iter().map(convert_override).collect(),
         as_of: as_of.map(timestamp),
         run_id: run_id.unwrap_or_default().to_owned(),
         ..MaterializeRequest::default()
     })
-}
-
-/// A moment, for any request.
-pub fn timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {
-    let nanos = i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0);
-    prost_types::Timestamp { seconds: time.timestamp(), nanos }
 }
 
 /// The component of a recipe, for any request.
@@ -266,61 +261,32 @@ pub fn inputs(recipe: &Recipe) -> Vec<InputOverride> {
     let inputs = recipe.overrides.inputs.iter();
     inputs
         .map(|(name, own)| InputOverride {
-            input: input(*name).into(),
+            input: convert_input(*name).into(),
             path: own.path.clone().unwrap_or_default(),
             r#where: own.filter.clone().unwrap_or_default(),
         })
         .collect()
 }
 
-fn output((table, path): (&FanOut, &String)) -> OutputOverride {
-    let table = match table {
-        FanOut::ChurnRisk => Table::ChurnRisk,
-        FanOut::Expansion => Table::Expansion,
-    };
-    OutputOverride { table: table.into(), path: path.clone() }
-}
-
-fn input(name: InputName) -> Input {
-    match name {
-        InputName::Customer => Input::Customer,
-        InputName::Subscription => Input::Subscription,
-        InputName::Usage => Input::Usage,
-        InputName::Support => Input::Support,
-    }
+fn convert_override((table, path): (&FanOut, &String)) -> OutputOverride {
+    let (value, name) = (convert_table(Some(*table)), table_name(Some(*table)));
+    OutputOverride { table: value.into(), table_name: name.to_owned(), path: path.clone() }
 }
 
 impl From<Status> for ClientError {
     fn from(status: Status) -> Self {
-        let reason = status.metadata().get(REASON).and_then(|value| value.to_str().ok());
-        let known = reason.and_then(|reason| ErrorKind::ALL.into_iter().find(|kind| kind.reason() == reason));
+        let known = read_reason(&status);
         // Without a reason it is not our server's answer: the connection broke, or something in between spoke.
-        let kind = known
-            .unwrap_or_else(|| if status.source().is_some() { ErrorKind::Unavailable } else { kind(status.code()) });
+        let kind = known.unwrap_or_else(|| {
+            if status.source().is_some() { ErrorKind::Unavailable } else { read_code(status.code()) }
+        });
         let message = match (known, status.source()) {
             (None, Some(source)) => connect::broken(&root_cause(source)),
             _ if status.message().is_empty() => status.code().description().to_lowercase(),
             _ => status.message().to_owned(),
         };
-        let (problems, all_problems) = problems::of(&status);
+        let (problems, all_problems) = read_problems(&status);
         Self { kind, message, problems, all_problems }
-    }
-}
-
-/// The kind that a code stands for where no reason came with it.
-fn kind(code: Code) -> ErrorKind {
-    match code {
-        Code::InvalidArgument => ErrorKind::InvalidComponent,
-        Code::OutOfRange => ErrorKind::MessageTooLarge,
-        Code::FailedPrecondition => ErrorKind::InvalidInput,
-        Code::NotFound => ErrorKind::NotFound,
-        Code::PermissionDenied => ErrorKind::Denied,
-        Code::Unauthenticated => ErrorKind::Unauthenticated,
-        Code::Aborted | Code::AlreadyExists => ErrorKind::OutputConflict,
-        Code::ResourceExhausted => ErrorKind::ResourceExhausted,
-        Code::Unavailable | Code::DeadlineExceeded => ErrorKind::Unavailable,
-        Code::Cancelled => ErrorKind::Cancelled,
-        Code::Ok | Code::Unknown | Code::Unimplemented | Code::Internal | Code::DataLoss => ErrorKind::Internal,
     }
 }
 
@@ -341,6 +307,7 @@ mod page {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::proto::REASON;
 
     #[test]
     fn the_reason_decides_the_kind_and_the_code_stands_in() {

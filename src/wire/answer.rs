@@ -1,5 +1,6 @@
 //! From domain to wire: answers about a component, a scorecard or a customer; pure.
 
+use super::problems::convert_problem;
 use crate::component::spec::ScorecardSpec;
 use crate::component::{Component, Problem};
 use crate::engine::{self, Description, Explanation};
@@ -22,7 +23,7 @@ pub fn convert_valid(component: &Component, description: Description) -> proto::
         warnings: description.warnings,
         inputs_checked: true,
         config_hash: component.config_hash().to_owned(),
-        columns: description.columns.into_iter().map(column).collect(),
+        columns: description.columns.into_iter().map(convert_column).collect(),
         ..Default::default()
     }
 }
@@ -36,19 +37,6 @@ pub fn convert_unchecked(component: &Component, note: String) -> proto::Validate
         config_hash: component.config_hash().to_owned(),
         columns: engine::columns_of_scores(component).into_iter().map(convert_column).collect(),
         ..Default::default()
-    }
-}
-
-fn convert_problem(problem: &Problem) -> proto::ComponentProblem {
-    // A file of more than four billion lines is refused long before.
-    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    proto::ComponentProblem {
-        file: problem.file.clone(),
-        line: number(problem.line),
-        column: number(problem.column),
-        path: problem.path.clone(),
-        message: problem.message.clone(),
-        hint: problem.hint.clone(),
     }
 }
 

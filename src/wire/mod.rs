@@ -3,10 +3,12 @@
 pub mod proto;
 
 pub(crate) mod answer;
+mod measures;
+pub(crate) mod problems;
 pub(crate) mod report;
 pub(crate) mod request;
 pub(crate) mod status;
-mod values;
+pub(crate) mod values;
 
 pub use answer::{convert_description, convert_explanation};
 pub use request::{RequestError, read_request};

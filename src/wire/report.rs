@@ -2,6 +2,7 @@
 
 use chrono::Utc;
 
+use super::measures::list_measures;
 use crate::component::Asset;
 use crate::engine::{self, Event, RunReport};
 use crate::wire::proto;
@@ -62,6 +63,7 @@ fn convert_categories(categories: Vec<(String, u64)>) -> Vec<proto::CategoryRepo
 
 fn convert_report(report: RunReport) -> proto::RunReport {
     proto::RunReport {
+        measures: list_measures(&report),
         run_id: report.run_id,
         asset_name: report.asset_name,
         component_version: report.component_version,

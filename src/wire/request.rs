@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 
+use super::values::convert_table;
 use crate::app::upload::UploadFormat;
 use crate::component::{FanOut, InputOverride, Overrides, Recipe};
 use crate::engine::RunRequest;
@@ -69,6 +70,15 @@ pub enum RequestError {
          hint: expected TABLE_CHURN_RISK or TABLE_EXPANSION; the scores go to `output`"
     )]
     UnknownTable(usize, i32),
+    /// An override of an output has a name that is not one of a table beside the scores.
+    #[error(
+        "outputs[{0}].table_name is `{1}`, which names no table beside the scores\n\
+         hint: expected {names}; the scores go to `output`", names = fan_out_names()
+    )]
+    UnknownTableName(usize, String),
+    /// An override of an output names one table by value and another by name.
+    #[error("outputs[{0}].table and outputs[{0}].table_name are different tables\nhint: give one of the two")]
+    TwoTables(usize),
     /// An override of an output has no path, or there are two for one table.
     #[error("outputs[{0}] cannot be used\nhint: give each table one path")]
     Output(usize),
@@ -98,6 +108,7 @@ impl RequestError {
             Self::PartitionKey => "partition_key".to_owned(),
             Self::Tags => "tags".to_owned(),
             Self::UnknownTable(at, _) => format!("outputs[{at}].table"),
+            Self::UnknownTableName(at, _) | Self::TwoTables(at) => format!("outputs[{at}].table_name"),
             Self::Output(at) => format!("outputs[{at}]"),
             Self::Preview(_) => "preview_rows".to_owned(),
             Self::NoCustomer => "customer_id".to_owned(),
@@ -227,19 +238,29 @@ fn read_input_overrides(inputs: Vec<proto::InputOverride>) -> Result<BTreeMap<In
 fn read_output_overrides(outputs: Vec<proto::OutputOverride>) -> Result<BTreeMap<FanOut, String>, RequestError> {
     let mut found = BTreeMap::new();
     for (at, output) in outputs.into_iter().enumerate() {
-        let table = match proto::Table::try_from(output.table) {
-            Ok(proto::Table::ChurnRisk) => FanOut::ChurnRisk,
-            Ok(proto::Table::Expansion) => FanOut::Expansion,
-            Ok(proto::Table::Unspecified | proto::Table::Scores) | Err(_) => {
-                return Err(RequestError::UnknownTable(at, output.table));
-            }
-        };
+        let table = read_table(at, &output)?;
         let path = non_empty(output.path).ok_or(RequestError::Output(at))?;
         if found.insert(table, path).is_some() {
             return Err(RequestError::Output(at));
         }
     }
     Ok(found)
+}
+
+/// Reads which table an override is for, by its name or by the value that older callers send.
+fn read_table(at: usize, output: &proto::OutputOverride) -> Result<FanOut, RequestError> {
+    let by_value = FanOut::ALL.into_iter().find(|table| i32::from(convert_table(Some(*table))) == output.table);
+    if output.table_name.is_empty() {
+        return by_value.ok_or(RequestError::UnknownTable(at, output.table));
+    }
+    let unknown = || RequestError::UnknownTableName(at, output.table_name.clone());
+    let by_name = FanOut::ALL.into_iter().find(|table| table.name() == output.table_name).ok_or_else(unknown)?;
+    let is_given = output.table != i32::from(proto::Table::Unspecified);
+    if is_given && by_value != Some(by_name) { Err(RequestError::TwoTables(at)) } else { Ok(by_name) }
+}
+
+fn fan_out_names() -> String {
+    FanOut::ALL.map(|table| format!("`{}`", table.name())).join(" or ")
 }
 
 /// Reads the input of a wire value; `None` where it names none.
@@ -333,13 +354,30 @@ mod tests {
         assert_eq!(wrong(|r| r.partition_key = "a\nb".to_owned()), RequestError::PartitionKey);
         assert_eq!(wrong(|r| r.tags.extend([("a".to_owned(), "x".repeat(1_000))])), RequestError::Tags);
         assert_eq!(wrong(|r| r.preview_rows = 501), RequestError::Preview(501));
-        let output =
-            |table: proto::Table, path: &str| proto::OutputOverride { table: table.into(), path: path.to_owned() };
+        let output = |table: proto::Table, path: &str| proto::OutputOverride {
+            table: table.into(),
+            path: path.to_owned(),
+            ..Default::default()
+        };
         let mut message = asked();
         message.outputs = vec![output(proto::Table::Scores, "a")];
         assert_eq!(read_request(message.clone()).unwrap_err(), RequestError::UnknownTable(0, 1));
         message.outputs = vec![output(proto::Table::ChurnRisk, "a"), output(proto::Table::ChurnRisk, "b")];
         assert_eq!(read_request(message).unwrap_err(), RequestError::Output(1));
+        let named = |table: proto::Table, name: &str| {
+            let named = proto::OutputOverride { table_name: name.to_owned(), ..output(table, "a") };
+            let message = proto::MaterializeRequest { outputs: vec![named], ..asked() };
+            read_request(message).map(|(recipe, _)| recipe.overrides.fan_out.into_keys().collect::<Vec<_>>())
+        };
+        assert_eq!(named(proto::Table::Unspecified, "expansion"), Ok(vec![FanOut::Expansion]));
+        assert_eq!(named(proto::Table::Expansion, "expansion"), Ok(vec![FanOut::Expansion]));
+        assert_eq!(named(proto::Table::ChurnRisk, "expansion"), Err(RequestError::TwoTables(0)));
+        let unknown = named(proto::Table::Unspecified, "scores").unwrap_err();
+        assert_eq!(
+            (&unknown, unknown.field().as_str()),
+            (&RequestError::UnknownTableName(0, "scores".to_owned()), "outputs[0].table_name")
+        );
+        assert!(unknown.to_string().contains("expected `churn_risk` or `expansion`;"), "{unknown}");
         assert_eq!(
             read_explain_request(proto::ExplainCustomerRequest::default()).unwrap_err(),
             RequestError::NoCustomer

@@ -37,9 +37,13 @@ pub fn failure_status(kind: ErrorKind, message: &str) -> Status {
 
 /// Reads the kind of failure from a status of this server.
 pub fn read_kind(status: &Status) -> ErrorKind {
-    let reason = status.metadata().get(REASON).and_then(|reason| reason.to_str().ok());
-    let known = ErrorKind::ALL.into_iter().find(|kind| Some(kind.reason()) == reason);
-    known.unwrap_or(ErrorKind::Internal)
+    read_reason(status).unwrap_or(ErrorKind::Internal)
+}
+
+/// Reads the kind of failure that the reason in a status names; `None` where it has none, as where another program answers.
+pub fn read_reason(status: &Status) -> Option<ErrorKind> {
+    let reason = status.metadata().get(REASON)?.to_str().ok()?;
+    ErrorKind::ALL.into_iter().find(|kind| kind.reason() == reason)
 }
 
 /// The status of a call whose deadline passed. The code is gRPC's own for it; the reason is that the caller gave up.
@@ -150,6 +154,23 @@ pub fn status_code(kind: ErrorKind) -> Code {
         ErrorKind::Unavailable => Code::Unavailable,
         ErrorKind::Cancelled => Code::Cancelled,
         ErrorKind::Internal => Code::Internal,
+    }
+}
+
+/// Reads the kind of failure that a code stands for where no reason came with it.
+pub fn read_code(code: Code) -> ErrorKind {
+    match code {
+        Code::InvalidArgument => ErrorKind::InvalidComponent,
+        Code::OutOfRange => ErrorKind::MessageTooLarge,
+        Code::FailedPrecondition => ErrorKind::InvalidInput,
+        Code::NotFound => ErrorKind::NotFound,
+        Code::PermissionDenied => ErrorKind::Denied,
+        Code::Unauthenticated => ErrorKind::Unauthenticated,
+        Code::Aborted | Code::AlreadyExists => ErrorKind::OutputConflict,
+        Code::ResourceExhausted => ErrorKind::ResourceExhausted,
+        Code::Unavailable | Code::DeadlineExceeded => ErrorKind::Unavailable,
+        Code::Cancelled => ErrorKind::Cancelled,
+        Code::Ok | Code::Unknown | Code::Unimplemented | Code::Internal | Code::DataLoss => ErrorKind::Internal,
     }
 }
 

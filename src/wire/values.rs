@@ -36,6 +36,7 @@ pub fn convert_asset(asset: &Asset) -> proto::Asset {
 pub fn convert_output(output: engine::OutputReport) -> proto::OutputReport {
     proto::OutputReport {
         table: convert_table(output.fan_out).into(),
+        table_name: table_name(output.fan_out).to_owned(),
         asset_name: output.asset_name,
         uri: path_to_uri(&output.path),
         path: output.path,
@@ -47,7 +48,12 @@ pub fn convert_output(output: engine::OutputReport) -> proto::OutputReport {
     }
 }
 
-/// A table that a run writes.
+/// Name of a table that a run writes.
+pub fn table_name(fan_out: Option<FanOut>) -> &'static str {
+    fan_out.map_or("scores", FanOut::name)
+}
+
+/// A table that a run writes, for callers that know no names of tables.
 pub fn convert_table(fan_out: Option<FanOut>) -> proto::Table {
     match fan_out {
         None => proto::Table::Scores,

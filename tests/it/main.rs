@@ -13,6 +13,7 @@ mod ballista;
 mod calls;
 mod cases;
 mod circles;
+mod contract;
 mod corpus;
 mod crash;
 mod customers;

@@ -6,7 +6,7 @@ use std::path::Path;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FileDescriptorSet};
 
-const PACKAGE: &str = "customer_health.v1";
+pub const PACKAGE: &str = "customer_health.v1";
 const FILES: [&str; 6] = [
     "customer_health/v1/component.proto",
     "customer_health/v1/customer_health.proto",
@@ -69,7 +69,7 @@ fn everything_in_the_contract_has_a_comment() {
     }
 }
 
-fn descriptors(include: &Path) -> FileDescriptorSet {
+pub fn descriptors(include: &Path) -> FileDescriptorSet {
     let mut compiler = protox::Compiler::new([include]).unwrap();
     compiler.include_imports(true).include_source_info(true).open_files(FILES).unwrap();
     let mut descriptors = compiler.file_descriptor_set();

@@ -305,7 +305,7 @@ fn the_command_line_brings_certificate_and_token() {
     assert!(message.contains("cannot read --tls-ca gone.pem"), "{message}");
 }
 
-fn limited(connections: Connections) -> ServerConfig {
+fn limited(connections: ConnectionLimits) -> ServerConfig {
     ServerConfig { connections, ..ServerConfig::default() }
 }
 

@@ -58,6 +58,8 @@ async fn tables_that_fan_out_hold_the_flagged_rows_in_order() {
     let mut request = asking(&text, &folder);
     let result = run(&mut client, request.clone()).await;
     let told: Vec<_> = result.outputs.iter().map(|o| (o.table(), o.asset_name.as_str(), o.rows)).collect();
+    let names: Vec<_> = result.outputs.iter().map(|output| output.table_name.as_str()).collect();
+    assert_eq!(names, ["scores", "churn_risk", "expansion"]);
     let scores = read_parquet(&folder.path("out/scores.parquet"));
     let churn = read_parquet(&folder.path("out/scores_churn_risk.parquet"));
     let expansion = read_parquet(&folder.path("exp.parquet"));
@@ -78,9 +80,62 @@ async fn tables_that_fan_out_hold_the_flagged_rows_in_order() {
     assert!(health(&churn).is_sorted(), "the worst come first");
     assert!(health(&expansion).iter().rev().is_sorted(), "the best come first");
 
-    request.outputs = vec![OutputOverride { table: Table::ChurnRisk.into(), path: "moved.parquet".to_owned() }];
-    run(&mut client, request).await;
+    request.outputs =
+        vec![OutputOverride { table: Table::ChurnRisk.into(), path: "moved.parquet".to_owned(), ..Default::default() }];
+    run(&mut client, request.clone()).await;
     assert_eq!(health(&read_parquet(&folder.path("moved.parquet"))), health(&churn));
+    // The same by the table's name, as a caller says it whose contract has no value for the table.
+    request.outputs = vec![OutputOverride {
+        table_name: "churn_risk".to_owned(),
+        path: "named.parquet".to_owned(),
+        ..Default::default()
+    }];
+    run(&mut client, request).await;
+    assert_eq!(health(&read_parquet(&folder.path("named.parquet"))), health(&churn));
+    drop(client);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn each_number_is_told_by_table_and_name_as_well() {
+    let (running, folder) = (Running::start().await, folder());
+    let mut client = running.client().await;
+    let result = run(&mut client, MaterializeRequest { run_checks: true, ..asking(FANNED, &folder) }).await;
+    let report = result.report.unwrap();
+    let mut measures: Vec<_> = report.measures.into_iter().collect();
+    let mut take = |table: &str, name: &str, labels: &[(&str, &str)]| {
+        let labels = labels.iter().map(|(kind, of)| ((*kind).to_owned(), (*of).to_owned())).collect();
+        let found = measures.iter().position(|m| m.table == table && m.name == name && m.labels == labels);
+        measures.remove(found.unwrap_or_else(|| panic!("no {name} {labels:?} of {table}"))).value
+    };
+    assert_eq!(result.outputs.len(), 3);
+    for output in &result.outputs {
+        assert_eq!(take(&output.table_name, "rows", &[]), output.rows as f64);
+        assert_eq!(take(&output.table_name, "bytes", &[]), output.bytes as f64);
+    }
+    assert_eq!(take("scores", "customers", &[]), 100.0);
+    let scores = report.scores.unwrap();
+    for (name, value) in [("mean", scores.mean), ("median", scores.median), ("min", scores.min), ("max", scores.max)] {
+        assert_eq!(take("scores", "health_score", &[("statistic", name)]), value);
+    }
+    assert!(!report.categories.is_empty() && !report.checks.is_empty());
+    for category in &report.categories {
+        assert_eq!(take("scores", "customers", &[("category", &category.name)]), category.customers as f64);
+    }
+    assert_eq!(take("scores", "churn_risks", &[]), report.churn_risks as f64);
+    assert_eq!(take("scores", "expansion_opportunities", &[]), report.expansion_opportunities as f64);
+    assert_eq!(take("scores", "churn_risk_cutoff", &[]), report.churn_risk_cutoff);
+    assert_eq!(take("scores", "expansion_opportunity_cutoff", &[]), report.expansion_opportunity_cutoff);
+    if let Some(customers) = report.flags_beside_categories {
+        assert_eq!(take("scores", "flags_beside_categories", &[]), customers as f64);
+    }
+    for check in &report.checks {
+        assert_eq!(take("scores", "check", &[("check", &check.name)]), f64::from(u8::from(check.passed)));
+        for (fact, value) in &check.facts {
+            assert_eq!(take("scores", "check_fact", &[("check", &check.name), ("fact", fact)]), *value);
+        }
+    }
+    assert_eq!(measures, [], "no number but those of the report");
     drop(client);
     running.stop().await;
 }
@@ -91,7 +146,8 @@ async fn no_two_tables_may_be_one_file() {
     let mut client = running.client().await;
     for place in ["out/scores.parquet", "c.parquet", "exp.parquet"] {
         let mut request = asking(FANNED, &folder);
-        request.outputs = vec![OutputOverride { table: Table::ChurnRisk.into(), path: place.to_owned() }];
+        request.outputs =
+            vec![OutputOverride { table: Table::ChurnRisk.into(), path: place.to_owned(), ..Default::default() }];
         let error = client.materialize(request, |_| ()).await.unwrap_err();
         assert!([ErrorKind::InvalidComponent, ErrorKind::OutputConflict].contains(&error.kind), "{place}: {error:?}");
     }

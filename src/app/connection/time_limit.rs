@@ -84,7 +84,7 @@ impl<C: AsyncRead + Unpin> AsyncRead for TimeLimited<C> {
             return read;
         }
         ready!(timer.as_mut().poll(context));
-        Poll::Ready(Err(io::ErrorKind::TimeLimitedOut.into()))
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -98,7 +98,7 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for TimeLimited<C> {
             return written;
         }
         ready!(timer.as_mut().poll(context));
-        Poll::Ready(Err(io::ErrorKind::TimeLimitedOut.into()))
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

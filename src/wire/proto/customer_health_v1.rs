@@ -63,6 +63,9 @@ pub struct OutputOverride {
     /// Path of the file or URI; a relative path starts from `ComponentSource.base_dir`.
     #[prost(string, tag = "2")]
     pub path: ::prost::alloc::string::String,
+    /// Name of the table, such as `churn_risk`, in place of `table`; where both are given they have to agree.
+    #[prost(string, tag = "3")]
+    pub table_name: ::prost::alloc::string::String,
 }
 /// Facts about the asset that an orchestrator shows.
 #[derive(serde::Serialize)]
@@ -147,7 +150,7 @@ impl Input {
         }
     }
 }
-/// A table that a run writes.
+/// A table that a run writes. Tables have names beside these values; one that is new in a later version has a name only.
 #[derive(serde::Serialize)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -280,6 +283,9 @@ pub struct RunReport {
     /// Where thresholds and named categories are both given: customers whose flags are not those of the first or last category.
     #[prost(uint64, optional, tag = "28")]
     pub flags_beside_categories: ::core::option::Option<u64>,
+    /// The numbers of all tables by name, the scores first. A number that is new in a later version is found here only.
+    #[prost(message, repeated, tag = "29")]
+    pub measures: ::prost::alloc::vec::Vec<Measure>,
 }
 /// Something that was checked.
 #[derive(serde::Serialize)]
@@ -339,6 +345,34 @@ pub struct OutputReport {
     /// Where each column comes from, in the columns' order.
     #[prost(message, repeated, tag = "9")]
     pub lineage: ::prost::alloc::vec::Vec<ColumnLineage>,
+    /// Name of the table: `scores`, `churn_risk`, `expansion`, or one that `table` has no value for. Always set.
+    #[prost(string, tag = "10")]
+    pub table_name: ::prost::alloc::string::String,
+}
+/// A number that a run tells about one of its tables.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Measure {
+    /// Name of the table, as in `OutputReport.table_name`.
+    #[prost(string, tag = "1")]
+    pub table: ::prost::alloc::string::String,
+    /// What is measured; names stay what they are. `rows`, `bytes`: of the table. `customers`: customers, in all or in the category
+    /// of the label `category`. `health_score`: its distribution in points, by the label `statistic` (`mean`, `median`, `min`,
+    /// `max`). `churn_risks`, `expansion_opportunities`: customers with the flag. `churn_risk_cutoff`,
+    /// `expansion_opportunity_cutoff`: scores at which the flags begin. `flags_beside_categories`: customers whose flags and
+    /// categories differ. `check`: 1 where the check of the label `check` passed, else 0. `check_fact`: a number behind a check, by
+    /// the labels `check` and `fact`.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Which part of the table it is of, by kind, such as `category`; empty for the whole.
+    #[prost(btree_map = "string, string", tag = "3")]
+    pub labels: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// The number.
+    #[prost(double, tag = "4")]
+    pub value: f64,
 }
 /// Where a column of the table comes from.
 #[derive(serde::Serialize)]

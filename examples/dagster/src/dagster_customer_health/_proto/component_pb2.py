@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"customer_health/v1/component.proto\x12\x12\x63ustomer_health.v1\"\xd4\x01\n\x0f\x43omponentSource\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x05 \x01(\tH\x00\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x10\n\x08\x62\x61se_dir\x18\x03 \x01(\t\x12\x45\n\tvariables\x18\x04 \x03(\x0b\x32\x32.customer_health.v1.ComponentSource.VariablesEntry\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06source\"V\n\rInputOverride\x12(\n\x05input\x18\x01 \x01(\x0e\x32\x19.customer_health.v1.Input\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\r\n\x05where\x18\x03 \x01(\t\"H\n\x0eOutputOverride\x12(\n\x05table\x18\x01 \x01(\x0e\x32\x19.customer_health.v1.Table\x12\x0c\n\x04path\x18\x02 \x01(\t\"\x9b\x02\n\x05\x41sset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x17\n\ngroup_name\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x0e\n\x06owners\x18\x04 \x03(\t\x12\x31\n\x04tags\x18\x05 \x03(\x0b\x32#.customer_health.v1.Asset.TagsEntry\x12\r\n\x05kinds\x18\x06 \x03(\t\x12\x33\n\x08upstream\x18\x07 \x03(\x0b\x32!.customer_health.v1.UpstreamAsset\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0e\n\x0c_descriptionB\r\n\x0b_group_name\"L\n\rUpstreamAsset\x12(\n\x05input\x18\x01 \x01(\x0e\x32\x19.customer_health.v1.Input\x12\x11\n\tasset_key\x18\x02 \x01(\t*n\n\x05Input\x12\x15\n\x11INPUT_UNSPECIFIED\x10\x00\x12\x12\n\x0eINPUT_CUSTOMER\x10\x01\x12\x16\n\x12INPUT_SUBSCRIPTION\x10\x02\x12\x0f\n\x0bINPUT_USAGE\x10\x03\x12\x11\n\rINPUT_SUPPORT\x10\x04*[\n\x05Table\x12\x15\n\x11TABLE_UNSPECIFIED\x10\x00\x12\x10\n\x0cTABLE_SCORES\x10\x01\x12\x14\n\x10TABLE_CHURN_RISK\x10\x02\x12\x13\n\x0fTABLE_EXPANSION\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"customer_health/v1/component.proto\x12\x12\x63ustomer_health.v1\"\xd4\x01\n\x0f\x43omponentSource\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x05 \x01(\tH\x00\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x10\n\x08\x62\x61se_dir\x18\x03 \x01(\t\x12\x45\n\tvariables\x18\x04 \x03(\x0b\x32\x32.customer_health.v1.ComponentSource.VariablesEntry\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06source\"V\n\rInputOverride\x12(\n\x05input\x18\x01 \x01(\x0e\x32\x19.customer_health.v1.Input\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\r\n\x05where\x18\x03 \x01(\t\"\\\n\x0eOutputOverride\x12(\n\x05table\x18\x01 \x01(\x0e\x32\x19.customer_health.v1.Table\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x12\n\ntable_name\x18\x03 \x01(\t\"\x9b\x02\n\x05\x41sset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x17\n\ngroup_name\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x0e\n\x06owners\x18\x04 \x03(\t\x12\x31\n\x04tags\x18\x05 \x03(\x0b\x32#.customer_health.v1.Asset.TagsEntry\x12\r\n\x05kinds\x18\x06 \x03(\t\x12\x33\n\x08upstream\x18\x07 \x03(\x0b\x32!.customer_health.v1.UpstreamAsset\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0e\n\x0c_descriptionB\r\n\x0b_group_name\"L\n\rUpstreamAsset\x12(\n\x05input\x18\x01 \x01(\x0e\x32\x19.customer_health.v1.Input\x12\x11\n\tasset_key\x18\x02 \x01(\t*n\n\x05Input\x12\x15\n\x11INPUT_UNSPECIFIED\x10\x00\x12\x12\n\x0eINPUT_CUSTOMER\x10\x01\x12\x16\n\x12INPUT_SUBSCRIPTION\x10\x02\x12\x0f\n\x0bINPUT_USAGE\x10\x03\x12\x11\n\rINPUT_SUPPORT\x10\x04*[\n\x05Table\x12\x15\n\x11TABLE_UNSPECIFIED\x10\x00\x12\x10\n\x0cTABLE_SCORES\x10\x01\x12\x14\n\x10TABLE_CHURN_RISK\x10\x02\x12\x13\n\x0fTABLE_EXPANSION\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +35,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMPONENTSOURCE_VARIABLESENTRY']._serialized_options = b'8\001'
   _globals['_ASSET_TAGSENTRY']._loaded_options = None
   _globals['_ASSET_TAGSENTRY']._serialized_options = b'8\001'
-  _globals['_INPUT']._serialized_start=799
-  _globals['_INPUT']._serialized_end=909
-  _globals['_TABLE']._serialized_start=911
-  _globals['_TABLE']._serialized_end=1002
+  _globals['_INPUT']._serialized_start=819
+  _globals['_INPUT']._serialized_end=929
+  _globals['_TABLE']._serialized_start=931
+  _globals['_TABLE']._serialized_end=1022
   _globals['_COMPONENTSOURCE']._serialized_start=59
   _globals['_COMPONENTSOURCE']._serialized_end=271
   _globals['_COMPONENTSOURCE_VARIABLESENTRY']._serialized_start=213
@@ -46,11 +46,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INPUTOVERRIDE']._serialized_start=273
   _globals['_INPUTOVERRIDE']._serialized_end=359
   _globals['_OUTPUTOVERRIDE']._serialized_start=361
-  _globals['_OUTPUTOVERRIDE']._serialized_end=433
-  _globals['_ASSET']._serialized_start=436
-  _globals['_ASSET']._serialized_end=719
-  _globals['_ASSET_TAGSENTRY']._serialized_start=645
-  _globals['_ASSET_TAGSENTRY']._serialized_end=688
-  _globals['_UPSTREAMASSET']._serialized_start=721
-  _globals['_UPSTREAMASSET']._serialized_end=797
+  _globals['_OUTPUTOVERRIDE']._serialized_end=453
+  _globals['_ASSET']._serialized_start=456
+  _globals['_ASSET']._serialized_end=739
+  _globals['_ASSET_TAGSENTRY']._serialized_start=665
+  _globals['_ASSET_TAGSENTRY']._serialized_end=708
+  _globals['_UPSTREAMASSET']._serialized_start=741
+  _globals['_UPSTREAMASSET']._serialized_end=817
 # @@protoc_insertion_point(module_scope)

@@ -62,12 +62,14 @@ class InputOverride(_message.Message):
     def __init__(self, input: _Optional[_Union[Input, str]] = ..., path: _Optional[str] = ..., where: _Optional[str] = ...) -> None: ...
 
 class OutputOverride(_message.Message):
-    __slots__ = ("table", "path")
+    __slots__ = ("table", "path", "table_name")
     TABLE_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
+    TABLE_NAME_FIELD_NUMBER: _ClassVar[int]
     table: Table
     path: str
-    def __init__(self, table: _Optional[_Union[Table, str]] = ..., path: _Optional[str] = ...) -> None: ...
+    table_name: str
+    def __init__(self, table: _Optional[_Union[Table, str]] = ..., path: _Optional[str] = ..., table_name: _Optional[str] = ...) -> None: ...
 
 class Asset(_message.Message):
     __slots__ = ("name", "description", "group_name", "owners", "tags", "kinds", "upstream")

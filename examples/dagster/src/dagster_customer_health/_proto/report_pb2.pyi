@@ -49,7 +49,7 @@ STAGE_PUBLISH: Stage
 STAGE_CHECK: Stage
 
 class RunReport(_message.Message):
-    __slots__ = ("run_id", "asset_name", "component_version", "scorecard_name", "scorecard_hash", "as_of", "calculated_at", "output", "customers", "scores", "categories", "churn_risks", "expansion_opportunities", "inputs", "components", "population", "warnings", "hints", "stages", "partition_key", "tags", "data_version", "config_hash", "checks", "preview_json", "churn_risk_cutoff", "expansion_opportunity_cutoff", "flags_beside_categories")
+    __slots__ = ("run_id", "asset_name", "component_version", "scorecard_name", "scorecard_hash", "as_of", "calculated_at", "output", "customers", "scores", "categories", "churn_risks", "expansion_opportunities", "inputs", "components", "population", "warnings", "hints", "stages", "partition_key", "tags", "data_version", "config_hash", "checks", "preview_json", "churn_risk_cutoff", "expansion_opportunity_cutoff", "flags_beside_categories", "measures")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +85,7 @@ class RunReport(_message.Message):
     CHURN_RISK_CUTOFF_FIELD_NUMBER: _ClassVar[int]
     EXPANSION_OPPORTUNITY_CUTOFF_FIELD_NUMBER: _ClassVar[int]
     FLAGS_BESIDE_CATEGORIES_FIELD_NUMBER: _ClassVar[int]
+    MEASURES_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     asset_name: str
     component_version: str
@@ -113,7 +114,8 @@ class RunReport(_message.Message):
     churn_risk_cutoff: float
     expansion_opportunity_cutoff: float
     flags_beside_categories: int
-    def __init__(self, run_id: _Optional[str] = ..., asset_name: _Optional[str] = ..., component_version: _Optional[str] = ..., scorecard_name: _Optional[str] = ..., scorecard_hash: _Optional[str] = ..., as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., calculated_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., output: _Optional[_Union[OutputReport, _Mapping]] = ..., customers: _Optional[int] = ..., scores: _Optional[_Union[ScoreSummary, _Mapping]] = ..., categories: _Optional[_Iterable[_Union[CategoryReport, _Mapping]]] = ..., churn_risks: _Optional[int] = ..., expansion_opportunities: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[InputReport, _Mapping]]] = ..., components: _Optional[_Iterable[_Union[ComponentReport, _Mapping]]] = ..., population: _Optional[_Iterable[_Union[StatisticReport, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., hints: _Optional[_Iterable[str]] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ..., partition_key: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., data_version: _Optional[str] = ..., config_hash: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., preview_json: _Optional[str] = ..., churn_risk_cutoff: _Optional[float] = ..., expansion_opportunity_cutoff: _Optional[float] = ..., flags_beside_categories: _Optional[int] = ...) -> None: ...
+    measures: _containers.RepeatedCompositeFieldContainer[Measure]
+    def __init__(self, run_id: _Optional[str] = ..., asset_name: _Optional[str] = ..., component_version: _Optional[str] = ..., scorecard_name: _Optional[str] = ..., scorecard_hash: _Optional[str] = ..., as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., calculated_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., output: _Optional[_Union[OutputReport, _Mapping]] = ..., customers: _Optional[int] = ..., scores: _Optional[_Union[ScoreSummary, _Mapping]] = ..., categories: _Optional[_Iterable[_Union[CategoryReport, _Mapping]]] = ..., churn_risks: _Optional[int] = ..., expansion_opportunities: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[InputReport, _Mapping]]] = ..., components: _Optional[_Iterable[_Union[ComponentReport, _Mapping]]] = ..., population: _Optional[_Iterable[_Union[StatisticReport, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., hints: _Optional[_Iterable[str]] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ..., partition_key: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., data_version: _Optional[str] = ..., config_hash: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., preview_json: _Optional[str] = ..., churn_risk_cutoff: _Optional[float] = ..., expansion_opportunity_cutoff: _Optional[float] = ..., flags_beside_categories: _Optional[int] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ...) -> None: ...
 
 class Check(_message.Message):
     __slots__ = ("name", "passed", "severity", "description", "facts")
@@ -137,7 +139,7 @@ class Check(_message.Message):
     def __init__(self, name: _Optional[str] = ..., passed: bool = ..., severity: _Optional[_Union[CheckSeverity, str]] = ..., description: _Optional[str] = ..., facts: _Optional[_Mapping[str, float]] = ...) -> None: ...
 
 class OutputReport(_message.Message):
-    __slots__ = ("path", "rows", "bytes", "columns", "table", "asset_name", "uri", "arrow_schema", "lineage")
+    __slots__ = ("path", "rows", "bytes", "columns", "table", "asset_name", "uri", "arrow_schema", "lineage", "table_name")
     PATH_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -147,6 +149,7 @@ class OutputReport(_message.Message):
     URI_FIELD_NUMBER: _ClassVar[int]
     ARROW_SCHEMA_FIELD_NUMBER: _ClassVar[int]
     LINEAGE_FIELD_NUMBER: _ClassVar[int]
+    TABLE_NAME_FIELD_NUMBER: _ClassVar[int]
     path: str
     rows: int
     bytes: int
@@ -156,7 +159,27 @@ class OutputReport(_message.Message):
     uri: str
     arrow_schema: bytes
     lineage: _containers.RepeatedCompositeFieldContainer[ColumnLineage]
-    def __init__(self, path: _Optional[str] = ..., rows: _Optional[int] = ..., bytes: _Optional[int] = ..., columns: _Optional[_Iterable[_Union[ColumnReport, _Mapping]]] = ..., table: _Optional[_Union[_component_pb2.Table, str]] = ..., asset_name: _Optional[str] = ..., uri: _Optional[str] = ..., arrow_schema: _Optional[bytes] = ..., lineage: _Optional[_Iterable[_Union[ColumnLineage, _Mapping]]] = ...) -> None: ...
+    table_name: str
+    def __init__(self, path: _Optional[str] = ..., rows: _Optional[int] = ..., bytes: _Optional[int] = ..., columns: _Optional[_Iterable[_Union[ColumnReport, _Mapping]]] = ..., table: _Optional[_Union[_component_pb2.Table, str]] = ..., asset_name: _Optional[str] = ..., uri: _Optional[str] = ..., arrow_schema: _Optional[bytes] = ..., lineage: _Optional[_Iterable[_Union[ColumnLineage, _Mapping]]] = ..., table_name: _Optional[str] = ...) -> None: ...
+
+class Measure(_message.Message):
+    __slots__ = ("table", "name", "labels", "value")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    table: str
+    name: str
+    labels: _containers.ScalarMap[str, str]
+    value: float
+    def __init__(self, table: _Optional[str] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., value: _Optional[float] = ...) -> None: ...
 
 class ColumnLineage(_message.Message):
     __slots__ = ("column", "sources")

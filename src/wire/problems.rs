@@ -1,4 +1,4 @@
-//! The problems of a component, as the details of a status tell them.
+//! The problems of a component: as messages, and as the details of a status.
 
 use tonic::Status;
 use tonic_types::StatusExt;
@@ -6,20 +6,20 @@ use tonic_types::StatusExt;
 use crate::component::Problem;
 use crate::wire::proto::{ComponentProblem, PROBLEMS};
 
-/// What comes between a problem's message and the way out.
+/// What stands between a problem's message and its hint.
 const HINT: &str = "\n  hint: ";
 
-/// The problems that a status has room for, and how many there are.
-pub fn of(status: &Status) -> (Vec<Problem>, usize) {
+/// Reads the problems that a status has room for, and how many there are.
+pub fn read_problems(status: &Status) -> (Vec<Problem>, usize) {
     let details = status.get_error_details();
     let count = details.error_info().and_then(|info| info.metadata.get(PROBLEMS)?.parse().ok()).unwrap_or(0);
     let violations = details.bad_request().filter(|_| count > 0).map(|told| told.field_violations.as_slice());
-    let read = |violation: &tonic_types::FieldViolation| problem(&violation.field, &violation.description);
+    let read = |violation: &tonic_types::FieldViolation| parse_problem(&violation.field, &violation.description);
     (violations.unwrap_or_default().iter().filter_map(read).collect(), count)
 }
 
 /// `FILE:LINE:COLUMN: MESSAGE` with its hint, or `FILE: MESSAGE` where the file as a whole is meant.
-fn problem(path: &str, told: &str) -> Option<Problem> {
+fn parse_problem(path: &str, told: &str) -> Option<Problem> {
     let (told, hint) = told.split_once(HINT).map_or((told, None), |(told, hint)| (told, Some(hint.to_owned())));
     // The file may have colons in its name, and so may the message.
     let placed = told.match_indices(": ").find_map(|(at, _)| {
@@ -33,6 +33,20 @@ fn problem(path: &str, told: &str) -> Option<Problem> {
     };
     let (file, path, message) = (file.to_owned(), path.to_owned(), message.to_owned());
     Some(Problem { file, line, column, path, message, hint })
+}
+
+/// A problem as a message.
+pub fn convert_problem(problem: &Problem) -> ComponentProblem {
+    // A file of more than four billion lines is refused long before.
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    ComponentProblem {
+        file: problem.file.clone(),
+        line: number(problem.line),
+        column: number(problem.column),
+        path: problem.path.clone(),
+        message: problem.message.clone(),
+        hint: problem.hint.clone(),
+    }
 }
 
 impl From<ComponentProblem> for Problem {
@@ -53,9 +67,9 @@ mod tests {
                 let message = "input `usage`: 12:30: found: nothing".to_owned();
                 let path = "inputs.usage.key".to_owned();
                 let told = Problem { file: file.to_owned(), line, column, path, message, hint };
-                assert_eq!(problem(&told.path, &told.to_string()), Some(told));
+                assert_eq!(parse_problem(&told.path, &told.to_string()), Some(told));
             }
         }
-        assert_eq!(problem("as_of", "as_of is out of range"), None);
+        assert_eq!(parse_problem("as_of", "as_of is out of range"), None);
     }
 }
