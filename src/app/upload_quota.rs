@@ -68,7 +68,7 @@ impl Reservation {
         self.quota.reserved.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Fails where a reservation was refused, whoever asked for it.
+    /// Fails where any reservation of this upload was refused, also one that another task asked for.
     ///
     /// # Errors
     /// Where one was refused.

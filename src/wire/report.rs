@@ -64,6 +64,7 @@ fn convert_categories(categories: Vec<(String, u64)>) -> Vec<proto::CategoryRepo
 fn convert_report(report: RunReport) -> proto::RunReport {
     proto::RunReport {
         measures: list_measures(&report),
+        join: Some(convert_join(report.join)),
         run_id: report.run_id,
         asset_name: report.asset_name,
         component_version: report.component_version,
@@ -92,6 +93,13 @@ fn convert_report(report: RunReport) -> proto::RunReport {
         churn_risk_cutoff: report.cutoffs.churn_risk,
         expansion_opportunity_cutoff: report.cutoffs.expansion_opportunity,
         flags_beside_categories: report.flags_beside_categories,
+    }
+}
+
+fn convert_join(join: engine::JoinReport) -> proto::JoinReport {
+    proto::JoinReport {
+        operator: join.operator.unwrap_or_default().to_owned(),
+        unfit_column: join.unfit_column.unwrap_or_default(),
     }
 }
 

@@ -102,9 +102,10 @@ async fn each_number_is_told_by_table_and_name_as_well() {
     let mut client = running.client().await;
     let result = run(&mut client, MaterializeRequest { run_checks: true, ..asking(FANNED, &folder) }).await;
     let report = result.report.unwrap();
-    let mut measures: Vec<_> = report.measures.into_iter().collect();
+    let mut measures = report.measures;
     let mut take = |table: &str, name: &str, labels: &[(&str, &str)]| {
-        let labels = labels.iter().map(|(kind, of)| ((*kind).to_owned(), (*of).to_owned())).collect();
+        let labels: std::collections::BTreeMap<String, String> =
+            labels.iter().map(|(kind, of)| ((*kind).to_owned(), (*of).to_owned())).collect();
         let found = measures.iter().position(|m| m.table == table && m.name == name && m.labels == labels);
         measures.remove(found.unwrap_or_else(|| panic!("no {name} {labels:?} of {table}"))).value
     };
@@ -120,7 +121,7 @@ async fn each_number_is_told_by_table_and_name_as_well() {
     }
     assert!(!report.categories.is_empty() && !report.checks.is_empty());
     for category in &report.categories {
-        assert_eq!(take("scores", "customers", &[("category", &category.name)]), category.customers as f64);
+        assert_eq!(take("scores", "customers", &[("category", category.name.as_str())]), category.customers as f64);
     }
     assert_eq!(take("scores", "churn_risks", &[]), report.churn_risks as f64);
     assert_eq!(take("scores", "expansion_opportunities", &[]), report.expansion_opportunities as f64);
@@ -130,9 +131,12 @@ async fn each_number_is_told_by_table_and_name_as_well() {
         assert_eq!(take("scores", "flags_beside_categories", &[]), customers as f64);
     }
     for check in &report.checks {
-        assert_eq!(take("scores", "check", &[("check", &check.name)]), f64::from(u8::from(check.passed)));
+        assert_eq!(take("scores", "check", &[("check", check.name.as_str())]), f64::from(u8::from(check.passed)));
         for (fact, value) in &check.facts {
-            assert_eq!(take("scores", "check_fact", &[("check", &check.name), ("fact", fact)]), *value);
+            assert_eq!(
+                take("scores", "check_fact", &[("check", check.name.as_str()), ("fact", fact.as_str())]),
+                *value
+            );
         }
     }
     assert_eq!(measures, [], "no number but those of the report");

@@ -19,9 +19,9 @@ use tokio_rustls::server::TlsStream;
 use crate::app::connection::credential::{Credential, CredentialError};
 
 /// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What gRPC is spoken in.
+/// The protocol that gRPC needs, as ALPN names it.
 const HTTP2: &[u8] = b"h2";
 
 /// How a server encrypts, and whether callers need a certificate.
@@ -75,10 +75,10 @@ impl Tls {
     /// A connection once its handshake is done; `None` where that fails.
     pub(crate) async fn accept<C: AsyncRead + AsyncWrite + Unpin>(&self, connection: C) -> Option<TlsStream<C>> {
         let config = self.state.read().unwrap_or_else(PoisonError::into_inner).config.clone();
-        match timeout(HANDSHAKE, TlsAcceptor::from(config).accept(connection)).await {
+        match timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(config).accept(connection)).await {
             Ok(Ok(encrypted)) => return Some(encrypted),
             Ok(Err(error)) => tracing::debug!("a TLS handshake failed: {error}"),
-            Err(_) => tracing::debug!("a TLS handshake took longer than {HANDSHAKE:?}"),
+            Err(_) => tracing::debug!("a TLS handshake took longer than {HANDSHAKE_TIMEOUT:?}"),
         }
         None
     }
@@ -108,7 +108,7 @@ impl Tls {
 }
 
 impl Files {
-    /// A hash of what the files say, and what comes of it.
+    /// Reads the files: a hash of their text, and the configuration that they make.
     fn read(&self) -> (Hash, Result<ServerConfig, CredentialError>) {
         let texts = || {
             let (cert, key) = (self.cert.pem("CERTIFICATE")?, self.key.pem("PRIVATE KEY")?);

@@ -286,6 +286,9 @@ pub struct RunReport {
     /// The numbers of all tables by name, the scores first. A number that is new in a later version is found here only.
     #[prost(message, repeated, tag = "29")]
     pub measures: ::prost::alloc::vec::Vec<Measure>,
+    /// What joined the inputs.
+    #[prost(message, optional, tag = "30")]
+    pub join: ::core::option::Option<JoinReport>,
 }
 /// Something that was checked.
 #[derive(serde::Serialize)]
@@ -348,6 +351,17 @@ pub struct OutputReport {
     /// Name of the table: `scores`, `churn_risk`, `expansion`, or one that `table` has no value for. Always set.
     #[prost(string, tag = "10")]
     pub table_name: ::prost::alloc::string::String,
+}
+/// What brought the rows of a customer from several inputs together.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JoinReport {
+    /// `GatherExec`, which is the faster one, or `AggregateExec`; empty where one input is read and nothing is joined.
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+    /// The first column for which it could not be `GatherExec`; empty where no column is at fault.
+    #[prost(string, tag = "2")]
+    pub unfit_column: ::prost::alloc::string::String,
 }
 /// A number that a run tells about one of its tables.
 #[derive(serde::Serialize)]
