@@ -35,7 +35,7 @@ pub const ALLOWED: [(&str, &str); 7] = [
 ];
 
 /// What to write in place of functions that there are elsewhere, or that are left out.
-const INSTEAD: [(&str, &str); 22] = [
+const INSTEAD: [(&str, &str); 23] = [
     (
         "datediff date_diff timestampdiff timestamp_diff days_between age julianday",
         "subtract dates, which gives days: `CAST(as_of AS DATE) - CAST(day AS DATE)`",
@@ -69,6 +69,10 @@ const INSTEAD: [(&str, &str); 22] = [
     (
         "array_agg string_agg listagg group_concat collect_list collect_set list json_agg",
         "`count(DISTINCT x)` counts, `max(x)` chooses; a list of all rows is no score",
+    ),
+    (
+        "encode hex to_hex",
+        "each makes a text twice as long, and one inside another more; a key of 16 bytes is read as a UUID without it",
     ),
     ("len datalength char", "`length(x)`"),
     ("charindex locate indexof", "`strpos(text, part)`"),
@@ -161,9 +165,17 @@ mod tests {
         assert!(hint("round_up").contains("did you mean `round`?"), "{}", hint("round_up"));
         assert!(hint("zebra").contains("docs/sql.md"));
         assert!(hint("now").contains("as_of"));
-        for name in
-            ["repeat", "lpad", "rpad", "levenshtein", "array_repeat", "array_resize", "generate_series", "space"]
-        {
+        for name in [
+            "repeat",
+            "lpad",
+            "rpad",
+            "levenshtein",
+            "array_repeat",
+            "array_resize",
+            "generate_series",
+            "space",
+            "encode",
+        ] {
             assert!(admit(name).is_err(), "{name}");
         }
         assert_eq!(admit("Coalesce"), Ok(()));

@@ -7,7 +7,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use indexmap::IndexSet;
 
 use super::{EngineError, broken, culprit};
-use crate::component::{Component, ComponentError};
+use crate::component::{Component, ComponentError, Problem};
+use crate::error::ErrorKind;
 use crate::io::IoError;
 use crate::io::context::RunContext;
 use crate::plan::bind::{BoundInput, Origin};
@@ -26,6 +27,9 @@ pub async fn sql(
     let Some(input) = bound.inputs.values().find(|input| *role == format!("input `{}`", input.name)) else {
         return error;
     };
+    if let Ok(Some(problem)) = unreadable_key(component, input, context).await {
+        return EngineError::Inputs { problems: ComponentError::new(vec![problem]), kind: ErrorKind::InvalidInput };
+    }
     match failing(input, window, context).await {
         Ok(Some((path, own))) => {
             let (reason, hint) = reason(&own);
@@ -39,6 +43,23 @@ pub async fn sql(
             Err(_) => error,
         },
     }
+}
+
+/// What is wrong with an input's key, where its column can be read and has no keys in it. Only bytes have none.
+async fn unreadable_key(component: &Component, input: &BoundInput, context: &RunContext) -> Result<Option<Problem>> {
+    let column = Expr::Column(Column::new(Some(input.name.as_str()), &input.key_column));
+    culprit::read(&scan(input)?.project([column])?.build()?, context).await?;
+    let Err(own) = culprit::read(&scan(input)?.project([input.key.clone()])?.build()?, context).await else {
+        return Ok(None);
+    };
+    Ok(is_of_computing(&own).then(|| {
+        let message = format!(
+            "input `{}` ({}): the key `{}` has bytes that are neither text nor a UUID of 16 bytes",
+            input.name, input.table.path, input.key_column
+        );
+        let hint = "cast it to text or a whole number where the file is made".to_owned();
+        component.problem(&format!("inputs.{}.key", input.name), message, Some(hint))
+    }))
 }
 
 /// A plan that reads all columns that are used of an input.

@@ -1,4 +1,4 @@
-//! Which input is at fault when a plan over all of them fails.
+//! Which input, or the history, is at fault when a plan over all of them fails.
 
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::execute_stream;
@@ -9,7 +9,7 @@ use crate::io::IoError;
 use crate::io::context::RunContext;
 use crate::io::uri::{Uri, is_uri};
 use crate::plan::input::customers;
-use crate::plan::{Bound, Planner};
+use crate::plan::{Bound, Planner, history};
 
 /// The error with the input named that fails when it is read alone, or the cap that does; an internal one where none does.
 pub async fn name(error: DataFusionError, planner: &Planner<'_>, context: &RunContext) -> EngineError {
@@ -31,6 +31,12 @@ pub async fn name(error: DataFusionError, planner: &Planner<'_>, context: &RunCo
             let unreadable = EngineError::unreadable(&format!("input `{name}`"), &input.table.path, own);
             return blame::sql(unreadable, (component, bound), window, context).await;
         }
+    }
+    if let Some(table) = &bound.history
+        && let Ok(plan) = history::plan(table)
+        && let Err(own) = read(&plan, context).await
+    {
+        return EngineError::unreadable("history", &table.path, own);
     }
     match error.find_root() {
         // Each can be read by now: a file was exchanged in between.

@@ -71,6 +71,8 @@ impl Footer {
             ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
                 (*text.as_bytes().first()? > b' ').then_some(nulls)
             }
+            // A UUID has no blank form.
+            ScalarValue::FixedSizeBinary(..) => Some(nulls),
             other => other.data_type().is_numeric().then_some(nulls),
         }
     }

@@ -13,9 +13,8 @@ use super::clean::{self, Instant};
 use super::error::PlanError;
 use super::expression::{Scope, Typed, columns_of};
 use super::input::Window;
-use super::key;
 use super::lookup::{self, Found};
-use super::names;
+use super::{history, key, key_text};
 use crate::component::{Component, ComponentError, Fault, Input, Problem, Timestamp, suggest};
 use crate::scorecard::{Indicator, InputName, ScoreComponent};
 
@@ -118,17 +117,7 @@ pub fn bind(
     }
     super::cap::check(component, state, window, &mut told.problems);
     if let Some(table) = &history {
-        let schema = table.source.schema();
-        let columns: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-        if ![names::CUSTOMER_ID, names::HEALTH_SCORE].iter().all(|name| columns.contains(name)) {
-            let message = format!(
-                "history ({}): expected the columns `customer_id` and `health_score`, found: {}",
-                table.path,
-                columns.join(", ")
-            );
-            let hint = Some("name an earlier output of this component".to_owned());
-            told.unfit.push(component.problem("history", message, hint));
-        }
+        told.unfit.extend(history::check(component, table)?);
     }
     let Told { mut problems, unfit, guesses } = told;
     if !problems.is_empty() {
@@ -177,7 +166,10 @@ impl Binder<'_> {
         };
 
         let key = self.key_column(&schema, told);
-        let key = key.and_then(|column| Some((self.key(&schema, &column, told)?, column)));
+        let key = match key {
+            Some(column) => self.key(&schema, &column, told)?.map(|key| (key, column)),
+            None => None,
+        };
         let timestamp = self.timestamp(&schema, told)?;
         let filters = self.input.filters.iter().filter_map(|sql| {
             let fault = |fault| told.problems.push(self.problem("where", fault));
@@ -209,15 +201,14 @@ impl Binder<'_> {
     }
 
     /// The key as trimmed text.
-    fn key(&self, schema: &Schema, column: &str, told: &mut Told) -> Option<Expr> {
+    fn key(&self, schema: &Schema, column: &str, told: &mut Told) -> Result<Option<Expr>, PlanError> {
         let key_type = column_type(schema, column);
-        let key = clean::key(self.column(column), &key_type);
+        let key = key_text::of(self.column(column), &key_type)?;
         if key.is_none() {
             let hint = "cast it to text or a whole number where the file is made";
-            let expected = "text or a whole number, as a customer's id";
-            told.unfit.push(self.unfit_type("key", (column, &key_type), expected, hint));
+            told.unfit.push(self.unfit_type("key", (column, &key_type), key_text::EXPECTED, hint));
         }
-        key
+        Ok(key)
     }
 
     fn key_column(&self, schema: &Schema, told: &mut Told) -> Option<String> {

@@ -1,4 +1,4 @@
-//! Raw columns as what they are taken for: a key, a number, a text, an instant.
+//! Raw columns as what they are taken for: a number, a text, an instant.
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
@@ -38,22 +38,9 @@ pub fn instant_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-fn trimmed(expr: Expr) -> Expr {
+/// A value as text without blanks around it.
+pub(super) fn trimmed(expr: Expr) -> Expr {
     btrim(vec![cast(expr, DataType::Utf8View), lit(BLANKS)])
-}
-
-/// A key as trimmed text, or `None` where the type cannot be a key.
-pub fn key(expr: Expr, data_type: &DataType) -> Option<Expr> {
-    match plain(data_type) {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(trimmed(expr)),
-        DataType::Decimal32(_, 0) | DataType::Decimal64(_, 0) | DataType::Decimal128(_, 0) | DataType::Null => {
-            Some(cast(expr, DataType::Utf8View))
-        }
-        other if other.is_integer() => Some(cast(expr, DataType::Utf8View)),
-        // Text that its writer did not mark as such.
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => Some(trimmed(cast(expr, DataType::Utf8))),
-        _ => None,
-    }
 }
 
 /// A value as a finite Float64 or null, or `None` where the type has no number in it.

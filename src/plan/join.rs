@@ -8,7 +8,7 @@ use datafusion::functions_aggregate::min_max::max;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 
 use super::bind::BoundInput;
-use super::{Planner, clean, names, score};
+use super::{Planner, history, names, score};
 use crate::scorecard::{InputName, ScoreComponent};
 
 /// All customers of all inputs, each once, with every component's score and, with history, the score before.
@@ -23,8 +23,8 @@ pub fn join(planner: &Planner<'_>) -> Result<LogicalPlan> {
         let own: Vec<&ScoreComponent> = components.iter().filter(|c| connected(c, *name)).collect();
         branches.push((branch(planner, bound, &own)?, carried(planner, *name, &own)));
     }
-    if let Some(branch) = history(planner)? {
-        branches.push((branch, vec![(names::PREVIOUS.to_owned(), DataType::Float64)]));
+    if let Some(table) = &planner.bound.history {
+        branches.push((history::plan(table)?, vec![(names::PREVIOUS.to_owned(), DataType::Float64)]));
     }
     let all: Vec<(String, DataType)> =
         branches.iter().flat_map(|(_, columns)| columns.clone()).fold(Vec::new(), |mut seen, column| {
@@ -93,21 +93,6 @@ pub fn is_of_numbers(planner: &Planner<'_>) -> bool {
     });
     let branches = planner.bound.inputs.len() + usize::from(planner.bound.history.is_some());
     branches > 1 && columns.all(|(name, data_type)| name == names::PRESENT || data_type == DataType::Float64)
-}
-
-fn history(planner: &Planner<'_>) -> Result<Option<LogicalPlan>> {
-    let Some(table) = &planner.bound.history else { return Ok(None) };
-    let column = |name| Expr::Column(datafusion::common::Column::new(Some("history"), name));
-    let schema = table.source.schema();
-    let key_type = schema.field_with_name(names::CUSTOMER_ID)?.data_type().clone();
-    let Some(key) = clean::key(column(names::CUSTOMER_ID), &key_type) else { return Ok(None) };
-    let score_type = schema.field_with_name(names::HEALTH_SCORE)?.data_type().clone();
-    let Some(score) = clean::number(column(names::HEALTH_SCORE), &score_type)? else { return Ok(None) };
-    let plan = LogicalPlanBuilder::scan("history", table.source.clone(), None)?
-        .filter(key.clone().is_not_null())?
-        .project([key.alias(names::CUSTOMER_ID), score.alias(names::PREVIOUS)])?
-        .build()?;
-    Ok(Some(plan))
 }
 
 fn union(mut branches: Vec<(LogicalPlan, Vec<(String, DataType)>)>, all: &[(String, DataType)]) -> Result<LogicalPlan> {

@@ -63,3 +63,4 @@ mod tables;
 mod texts;
 mod tidy;
 mod times;
+mod uuids;
