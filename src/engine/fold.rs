@@ -7,6 +7,7 @@ use datafusion::error::{DataFusionError, Result};
 
 use super::report::ScoreSummary;
 use crate::component::Component;
+use crate::plan::bind::BoundInput;
 use crate::plan::{Planner, names};
 use crate::scorecard::{Flag, InputName, MissingComponent, ScoreComponent};
 
@@ -23,6 +24,8 @@ pub struct InputTally {
     pub customers: u64,
     /// Customers that no other input has.
     pub alone: u64,
+    /// Whether there are texts that no map knows.
+    pub has_unmapped: bool,
 }
 
 /// What a component came to.
@@ -49,6 +52,8 @@ pub fn without_events(component: &Component, part: &ScoreComponent) -> Option<f6
 /// Numbers of a run so far.
 pub struct Fold {
     inputs: Vec<InputName>,
+    /// For each input the column that counts the texts that no map knows.
+    unmapped: Vec<Option<String>>,
     /// Names of the components' columns, and for those of events what each counts as without any.
     components: Vec<(String, Option<f64>)>,
     range: (f64, f64),
@@ -88,6 +93,7 @@ impl Fold {
         let inputs: Vec<InputName> = planner.bound.inputs.keys().copied().collect();
         Self {
             by_input: vec![InputTally::default(); inputs.len()],
+            unmapped: planner.bound.inputs.values().map(BoundInput::unmapped_column).collect(),
             inputs,
             components: card.components.iter().map(|c| (names::raw(c), without_events(component, c))).collect(),
             range: (card.min_health_score, card.max_health_score),
@@ -129,6 +135,11 @@ impl Fold {
             if let Some(missing) = missing {
                 tally.below_missing += scores.iter().flatten().filter(|score| score < missing).count() as u64;
             }
+        }
+        for (tally, name) in self.by_input.iter_mut().zip(&self.unmapped) {
+            let Some(name) = name else { continue };
+            let counts = column(batch, name)?.as_primitive_opt::<Float64Type>().ok_or_else(wrong)?;
+            tally.has_unmapped |= counts.iter().flatten().any(|count| count > 0.0);
         }
         Ok(())
     }

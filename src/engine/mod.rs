@@ -40,6 +40,7 @@ mod table;
 mod trend;
 mod undivided;
 mod uniqueness;
+mod unmapped;
 mod version;
 mod work;
 

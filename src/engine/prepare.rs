@@ -193,7 +193,9 @@ async fn keep_groups(
     let context = &session::with_rules(context, session::for_groupings(context, &rows), rules(context, &rows, false));
     // One after the other, as rows take memory until they are grouped; each keeps all partitions busy.
     for input in inputs {
-        let texts = |field: &BoundField| needs_text(component, &field.component, &field.indicator);
+        let texts = |field: &BoundField| {
+            field.is_aggregate() && field.may_be_unmapped() || needs_text(component, &field.component, &field.indicator)
+        };
         let grouped = grouped::group(input, window, texts, context).await;
         let role = format!("input `{}`", input.name);
         if let Some(grouped) = grouped.map_err(|error| EngineError::unreadable(&role, &input.table.path, error))? {

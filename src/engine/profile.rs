@@ -18,7 +18,7 @@ use crate::plan::input::Window;
 use crate::plan::profile::{self, Count};
 
 /// Texts of one field that are shown.
-const SHOWN_TEXTS: usize = 5;
+pub const SHOWN_TEXTS: usize = 5;
 
 /// Characters of such a text that are shown.
 const SHOWN_CHARACTERS: usize = 40;
@@ -35,7 +35,8 @@ pub struct Strangers {
 /// What is known of an input's rows.
 pub struct Profile {
     counts: Vec<(Count, u64)>,
-    /// By a field's place in [`BoundInput::fields`]: the most frequent texts that its map does not know, and their rows.
+    /// By a field's place in [`BoundInput::fields`]: the most frequent texts that its map does not know, and their rows, or
+    /// customers where it is an aggregate.
     unmapped: BTreeMap<usize, Vec<(String, u64)>>,
     unreadable: Vec<(String, u64)>,
     /// Who would count, but is not scored.
@@ -91,18 +92,6 @@ impl Profile {
             let row = query::single_row(&work.context, &plan).await.map_err(unreadable_input)?;
             counts.extend(open.into_iter().zip(row.iter().map(number)));
         }
-        let mut unmapped = BTreeMap::new();
-        for (at, field) in input.fields.iter().enumerate() {
-            if !counts.iter().any(|(count, rows)| *count == Count::Unmapped(at) && *rows > 0) {
-                continue;
-            }
-            let plan = profile::unmapped_texts(input, window, field, SHOWN_TEXTS).map_err(internal)?;
-            let Some(plan) = plan else { continue };
-            unmapped.insert(
-                at,
-                query::rows(&work.context, &plan).await.and_then(|rows| texts(&rows)).map_err(unreadable_input)?,
-            );
-        }
         let mut unreadable = Vec::new();
         if counts.iter().any(|(count, rows)| *count == Count::UnreadableTimestamp && *rows > 0)
             && let Some(plan) = profile::unreadable_timestamps(input, SHOWN_TEXTS).map_err(internal)?
@@ -110,6 +99,7 @@ impl Profile {
             unreadable =
                 query::rows(&work.context, &plan).await.and_then(|rows| texts(&rows)).map_err(unreadable_input)?;
         }
+        let unmapped = BTreeMap::new();
         let profile = Self { counts, unmapped, unreadable, strangers: Strangers::default(), footer };
         admit(profile.rows())?;
         Ok(profile)
@@ -123,6 +113,12 @@ impl Profile {
     /// The most frequent texts of a field that its map does not know, cut to a length that can be shown, with their rows.
     pub fn unmapped(&self, field: usize) -> &[(String, u64)] {
         self.unmapped.get(&field).map_or(&[], Vec::as_slice)
+    }
+
+    /// Adds how many texts of a field its map does not know, and the most frequent of them.
+    pub fn add_unmapped(&mut self, field: usize, rows: u64, texts: Vec<(String, u64)>) {
+        self.counts.push((Count::Unmapped(field), rows));
+        self.unmapped.insert(field, texts);
     }
 
     /// The most frequent texts of the timestamp that cannot be read, cut likewise, with their rows.
@@ -164,7 +160,10 @@ impl Profile {
 }
 
 /// Texts with their counts, made fit to be shown.
-fn texts(batches: &[RecordBatch]) -> Result<Vec<(String, u64)>, DataFusionError> {
+///
+/// # Errors
+/// Where the columns are others.
+pub fn texts(batches: &[RecordBatch]) -> Result<Vec<(String, u64)>, DataFusionError> {
     let mut found = Vec::new();
     for batch in batches {
         for row in 0..batch.num_rows() {

@@ -147,9 +147,9 @@ pub struct FieldReport {
     pub origin: FieldOrigin,
     /// Values that could not be read as a number, and so count as missing.
     pub unparsable: u64,
-    /// Texts that no entry of the indicator's map knows.
+    /// Texts that no entry of the indicator's map knows: of rows, or of customers where the field is an aggregate.
     pub unmapped: u64,
-    /// The most frequent of them, with their rows.
+    /// The most frequent of them, each with how many there are.
     pub unmapped_texts: Vec<(String, u64)>,
     /// True where the input has no value for anyone.
     pub no_data: bool,

@@ -14,7 +14,7 @@ use super::report::{Event, JoinReport, RunReport, Stage};
 use super::stages::Stages;
 use super::table::{self, OutputReport};
 use super::work::Work;
-use super::{EngineError, Observer, RunRequest, check, culprit, facts, lineage, row_ids, session, summary};
+use super::{EngineError, Observer, RunRequest, check, culprit, facts, lineage, row_ids, session, summary, unmapped};
 use crate::accel::gather::JoinOperator;
 use crate::component::{Component, ComponentError, FanOut, Population};
 use crate::io::IoError;
@@ -77,6 +77,7 @@ pub async fn materialize(
         }
     };
     let Written { staged, tables, fold, data_version, join } = written;
+    unmapped::look_up(component, &mut prepared, &fold, &work).await?;
     for (role, files) in &prepared.opening.read {
         files.same(role, work.remote, context).await?;
     }

@@ -14,9 +14,9 @@ use super::error::PlanError;
 use super::expression::{Scope, Typed, columns_of};
 use super::input::Window;
 use super::lookup::{self, Found};
-use super::{history, key, key_text};
+use super::{history, key, key_text, names};
 use crate::component::{Component, ComponentError, Fault, Input, Problem, Timestamp, suggest};
-use crate::scorecard::{Indicator, InputName, ScoreComponent};
+use crate::scorecard::{Indicator, InputName, Scale, ScoreComponent};
 
 /// A table that was opened.
 #[derive(Clone)]
@@ -70,6 +70,27 @@ pub struct BoundField {
     pub origin: Origin,
     /// How to read it; `None` where the input does not have it.
     pub reading: Option<Typed>,
+}
+
+impl BoundField {
+    /// Whether there may be texts that the field's map does not know.
+    pub fn may_be_unmapped(&self) -> bool {
+        let (Some(reading), Scale::Map { scores, .. }) = (&self.reading, &self.indicator.scale) else { return false };
+        let knows = |text: &str| scores.iter().any(|(known, _)| known == text);
+        !(clean::is_flag(&reading.data_type) && knows("true") && knows("false"))
+    }
+
+    /// Whether its value is one for each customer already.
+    pub fn is_aggregate(&self) -> bool {
+        self.reading.as_ref().is_some_and(|reading| reading.is_aggregate)
+    }
+}
+
+impl BoundInput {
+    /// Column of the scores' plan that counts the texts that no map knows; `None` where there cannot be any.
+    pub fn unmapped_column(&self) -> Option<String> {
+        self.fields.iter().any(BoundField::may_be_unmapped).then(|| names::unmapped(self.name))
+    }
 }
 
 /// What supplies a field.

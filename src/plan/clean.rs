@@ -28,6 +28,11 @@ pub fn is_text(data_type: &DataType) -> bool {
     matches!(plain(data_type), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
+/// Whether a column holds true and false.
+pub fn is_flag(data_type: &DataType) -> bool {
+    matches!(plain(data_type), DataType::Boolean)
+}
+
 /// Whether a type is a date or a point in time.
 pub fn is_date(data_type: &DataType) -> bool {
     matches!(plain(data_type), DataType::Date32 | DataType::Date64 | DataType::Timestamp(..))

@@ -82,8 +82,8 @@ pub fn keys(input: &BoundInput, window: Window) -> Result<LogicalPlan> {
     counting(input, window)?.project([input.key.clone().alias(names::CUSTOMER_ID)])?.build()
 }
 
-/// One row per customer: `customer_id` and for each field its value, or for a mapped one its score; with `texts`, mapped
-/// fields have their smallest and largest text too.
+/// One row per customer: `customer_id` and for each field its value, or for a mapped one its score, and
+/// [`names::unmapped`] where texts may be in no map; with `texts`, mapped fields have their smallest and largest text too.
 ///
 /// # Errors
 /// Where the plan cannot be built, which is a fault of the program.
@@ -96,8 +96,7 @@ pub fn customers(input: &BoundInput, window: Window, texts: impl Fn(&BoundField)
     let plan = counting(input, window)?;
     let (mut aggregates, mut projected, mut of_row) = (Vec::new(), Vec::new(), Vec::new());
     // An aggregate of the user's is one over a customer's rows, however many there are.
-    let aggregated = |field: &BoundField| field.reading.as_ref().is_some_and(|reading| reading.is_aggregate);
-    let as_they_are = input.rows.one_each && !input.fields.iter().any(aggregated);
+    let as_they_are = input.rows.one_each && !input.fields.iter().any(BoundField::is_aggregate);
     for field in &input.fields {
         let Some(reading) = &field.reading else { continue };
         if reading.is_aggregate {
@@ -106,6 +105,11 @@ pub fn customers(input: &BoundInput, window: Window, texts: impl Fn(&BoundField)
             let timestamp = (!as_they_are).then_some(input.timestamp.as_ref());
             of_rows(field, reading, texts(field), timestamp, (&mut of_row, &mut aggregates))?;
         }
+    }
+    if let Some(unmapped) = unmapped(input, as_they_are, &mut of_row)? {
+        // Beside the other aggregates where it is one itself, in its own expression where it is put together of several.
+        let simple = as_they_are || matches!(unmapped, Expr::AggregateFunction(_));
+        if simple { &mut aggregates } else { &mut projected }.push(unmapped.alias(names::unmapped(input.name)));
     }
     let key = input.key.clone().alias(names::CUSTOMER_ID);
     if as_they_are {
@@ -116,6 +120,26 @@ pub fn customers(input: &BoundInput, window: Window, texts: impl Fn(&BoundField)
     let plan = plan.project(columns.into_iter().chain([input.key.clone().alias(names::KEY_OF_ROW)]).chain(of_row))?;
     let key = names::column(names::KEY_OF_ROW).alias(names::CUSTOMER_ID);
     project_aggregated(plan, vec![key], projected, &aggregates)
+}
+
+/// How many texts of a customer are in none of the maps that score them; `None` where there cannot be any.
+fn unmapped(input: &BoundInput, as_they_are: bool, of_row: &mut Vec<Expr>) -> Result<Option<Expr>> {
+    let (mut in_rows, mut in_all) = (Vec::new(), Vec::new());
+    for field in input.fields.iter().filter(|field| field.may_be_unmapped()) {
+        let (Some(reading), Scale::Map { scores, .. }) = (&field.reading, &field.indicator.scale) else { continue };
+        let text = clean::text(reading.expr.clone(), &reading.data_type)?.ok_or_else(|| unusable(field))?;
+        if field.is_aggregate() { &mut in_all } else { &mut in_rows }.push(scale::unmapped(text, scores)?);
+    }
+    let in_rows = in_rows.into_iter().reduce(|sum, part| sum + part);
+    let in_rows = in_rows.map(|marks| {
+        if as_they_are {
+            return marks;
+        }
+        let name = format!("row's {}", names::unmapped(input.name));
+        of_row.push(marks.alias(&name));
+        sum(names::column(name))
+    });
+    Ok(in_rows.into_iter().chain(in_all).reduce(|sum, part| sum + part))
 }
 
 fn unusable(field: &BoundField) -> DataFusionError {

@@ -62,6 +62,7 @@ fn branch(planner: &Planner<'_>, bound: &BoundInput, own: &[&ScoreComponent]) ->
     for field in bound.fields.iter().filter(|field| !own.iter().any(|c| c.name == field.component.name)) {
         kept.extend(planner.measures(&field.component, &field.indicator).into_iter().map(|(name, _)| name));
     }
+    kept.extend(bound.unmapped_column());
     kept.extend(aligned.then(|| names::PRESENT.to_owned()));
     let scored = score::components(planner, customers, own, kept)?;
     if aligned {
@@ -79,6 +80,7 @@ fn carried(planner: &Planner<'_>, name: InputName, own: &[&ScoreComponent]) -> V
         for field in bound.fields.iter().filter(|field| !own.iter().any(|c| c.name == field.component.name)) {
             columns.extend(planner.measures(&field.component, &field.indicator));
         }
+        columns.extend(bound.unmapped_column().map(|name| (name, DataType::Float64)));
     }
     columns.extend(own.iter().flat_map(|component| planner.scored(component)));
     columns

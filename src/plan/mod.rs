@@ -110,10 +110,13 @@ impl Planner<'_> {
         join::is_of_numbers(self)
     }
 
-    /// Columns behind the table's own, for the report: which inputs have the customer, then each component's score or null.
+    /// Columns behind the table's own, for the report: which inputs have the customer, then each component's score or null,
+    /// then how many of its texts in each input no map knows.
     pub fn report_columns(&self) -> Vec<String> {
         let present = std::iter::once(names::PRESENT.to_owned());
-        present.chain(self.component.scorecard().components.iter().map(names::raw)).collect()
+        let scores = self.component.scorecard().components.iter().map(names::raw);
+        let unmapped = self.bound.inputs.values().filter_map(bind::BoundInput::unmapped_column);
+        present.chain(scores).chain(unmapped).collect()
     }
 
     /// Columns behind those, for an explanation.

@@ -46,6 +46,11 @@ pub fn high_text(component: &ScoreComponent, indicator: &Indicator) -> String {
     format!("{}.{} high", component.name, indicator.name)
 }
 
+/// How many texts of a customer's rows in an input are in none of the maps that score them.
+pub fn unmapped(input: InputName) -> String {
+    format!("unmapped in {input}")
+}
+
 /// An indicator's score, 0-100 or null.
 pub fn score(component: &ScoreComponent, indicator: &Indicator) -> String {
     format!("{}.{} score", component.name, indicator.name)

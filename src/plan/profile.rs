@@ -1,17 +1,17 @@
 //! Counts of an input's rows by what happens to them, where nothing cheaper tells.
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::functions_aggregate::count::count;
 use datafusion::functions_aggregate::sum::sum;
-use datafusion::logical_expr::{Expr, LogicalPlan, cast, lit, when};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit, when};
 
-use super::bind::{BoundField, BoundInput};
-use super::clean;
+use super::bind::{Bound, BoundField, BoundInput};
 use super::expression::project_aggregated;
 use super::fit::counts;
 use super::input::{Window, has_key, scan};
-use super::names::column;
+use super::names::{self, column};
+use super::{clean, scale};
 use crate::scorecard::Scale;
 
 /// What one column of a profile's only row counts.
@@ -33,7 +33,7 @@ pub enum Count {
     Values(usize),
     /// Texts of the field at that place that cannot be read as a number.
     Unparsable(usize),
-    /// Texts of the field at that place that no entry of its map knows.
+    /// Texts of the field at that place that no entry of its map knows; asked only where the scores show some.
     Unmapped(usize),
 }
 
@@ -56,9 +56,6 @@ pub fn possible(input: &BoundInput) -> Result<Vec<Count>> {
         let numeric = !field.indicator.scale.is_map() && !counts(&field.indicator);
         if numeric && clean::unparsable(reading.expr.clone(), &reading.data_type)?.is_some() {
             possible.push(Count::Unparsable(at));
-        }
-        if unmapped(field)?.is_some() {
-            possible.push(Count::Unmapped(at));
         }
     }
     Ok(possible)
@@ -120,12 +117,10 @@ fn kept(input: &BoundInput, window: Window) -> Expr {
 
 /// The text of a field with a map, and whether it is there and no entry of the map knows it; `None` for other fields.
 fn unmapped(field: &BoundField) -> Result<Option<(Expr, Expr)>> {
-    let reading = field.reading.as_ref().filter(|reading| !reading.is_aggregate);
-    let (Some(reading), Scale::Map { scores, .. }) = (reading, &field.indicator.scale) else { return Ok(None) };
+    let (Some(reading), Scale::Map { scores, .. }) = (&field.reading, &field.indicator.scale) else { return Ok(None) };
     let Some(text) = clean::text(reading.expr.clone(), &reading.data_type)? else { return Ok(None) };
-    let known = scores.iter().map(|(known, _)| lit(known.as_str())).collect();
-    let unknown = text.clone().in_list(known, true);
-    Ok(Some((text.clone(), text.is_not_null().and(unknown))))
+    let unmapped = scale::unmapped(text.clone(), scores)?.gt(lit(0.0));
+    Ok(Some((text, unmapped)))
 }
 
 /// A plan of the most frequent texts of a field that no entry of its map knows, with their number of rows; `None` where the
@@ -140,7 +135,55 @@ pub fn unmapped_texts(
     most: usize,
 ) -> Result<Option<LogicalPlan>> {
     let Some((text, unmapped)) = unmapped(field)? else { return Ok(None) };
-    frequent(input, kept(input, window).and(unmapped), text, most).map(Some)
+    let rows = scan(input)?.filter(kept(input, window).and(unmapped))?;
+    frequent(rows, text, most).map(Some)
+}
+
+/// The customers of an input whose text of a field that has one for each customer is in no entry of its map, as `text`.
+///
+/// # Errors
+/// Where the plan cannot be built, which is a fault of the program.
+fn unmapped_customers(
+    bound: &Bound,
+    input: &BoundInput,
+    window: Window,
+    field: &BoundField,
+) -> Result<LogicalPlanBuilder> {
+    let text = column(names::low_text(&field.component, &field.indicator));
+    let Scale::Map { scores, .. } = &field.indicator.scale else {
+        return Err(DataFusionError::Plan(format!("`{}` has no map", field.indicator.name)));
+    };
+    let customers = bound.customers(input, window, |other| std::ptr::eq(other, field))?;
+    let unmapped = scale::unmapped(text.clone(), scores)?.gt(lit(0.0));
+    LogicalPlanBuilder::from(customers).filter(unmapped)?.project([text.alias("text")])
+}
+
+/// A plan of one row with the number of an input's customers whose text of an aggregate is in no entry of its map.
+///
+/// # Errors
+/// Where the plan cannot be built, which is a fault of the program.
+pub fn unmapped_aggregates(
+    bound: &Bound,
+    input: &BoundInput,
+    window: Window,
+    field: &BoundField,
+) -> Result<LogicalPlan> {
+    let customers = unmapped_customers(bound, input, window, field)?;
+    customers.aggregate(Vec::<Expr>::new(), [count(lit(1_i64))])?.build()
+}
+
+/// A plan of the most frequent of those texts, with their number of customers.
+///
+/// # Errors
+/// Where the plan cannot be built, which is a fault of the program.
+pub fn unmapped_aggregate_texts(
+    bound: &Bound,
+    input: &BoundInput,
+    window: Window,
+    field: &BoundField,
+    most: usize,
+) -> Result<LogicalPlan> {
+    frequent(unmapped_customers(bound, input, window, field)?, column("text"), most)
 }
 
 /// A plan of the most frequent texts of the timestamp that cannot be read, with their number of rows; `None` where it is no
@@ -152,12 +195,12 @@ pub fn unreadable_timestamps(input: &BoundInput, most: usize) -> Result<Option<L
     let Some(instant) = &input.timestamp else { return Ok(None) };
     let Some(unreadable) = instant.unreadable.clone() else { return Ok(None) };
     let text = cast(instant.column().clone(), DataType::Utf8View);
-    frequent(input, has_key(input).and(unreadable), text, most).map(Some)
+    frequent(scan(input)?.filter(has_key(input).and(unreadable))?, text, most).map(Some)
 }
 
 /// The most frequent texts of some rows, with their number.
-fn frequent(input: &BoundInput, rows: Expr, text: Expr, most: usize) -> Result<LogicalPlan> {
-    let plan = scan(input)?.filter(rows)?.project([text.alias("text")])?;
+fn frequent(rows: LogicalPlanBuilder, text: Expr, most: usize) -> Result<LogicalPlan> {
+    let plan = rows.project([text.alias("text")])?;
     let rows = count(lit(1_i64)).alias("rows");
     let plan = plan.aggregate([column("text")], [rows])?;
     let order = vec![column("rows").sort(false, false), column("text").sort(true, false)];

@@ -88,6 +88,15 @@ pub fn map(text: Expr, scores: &[(String, f64)], default: Option<f64>) -> Result
     first_match(known.chain(default.map(|default| (text.clone().is_not_null(), default))))
 }
 
+/// 1 for trimmed, lower-case text that is there and that no entry of a map knows, else 0.
+///
+/// # Errors
+/// Where the expression cannot be built, which is a fault of the program.
+pub fn unmapped(text: Expr, scores: &[(String, f64)]) -> Result<Expr> {
+    let known = scores.iter().map(|(known, _)| lit(known.as_str())).collect();
+    when(text.clone().is_not_null().and(text.in_list(known, true)), lit(1.0)).otherwise(lit(0.0))
+}
+
 /// The score of the first condition that is true; null where none is.
 fn first_match(cases: impl Iterator<Item = (Expr, f64)>) -> Result<Expr> {
     let mut built: Option<CaseBuilder> = None;

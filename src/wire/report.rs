@@ -142,6 +142,7 @@ fn convert_input_report(report: engine::InputReport) -> proto::InputReport {
 
 fn convert_field_report(report: engine::FieldReport) -> proto::FieldReport {
     let (origin, source) = convert_origin(&report.field, report.origin);
+    let texts = report.unmapped_texts.into_iter();
     proto::FieldReport {
         component: report.component,
         indicator: report.indicator,
@@ -150,6 +151,8 @@ fn convert_field_report(report: engine::FieldReport) -> proto::FieldReport {
         source,
         unparsable: report.unparsable,
         no_data: report.no_data,
+        unmapped: report.unmapped,
+        unmapped_texts: texts.map(|(text, count)| proto::UnmappedText { text, count }).collect(),
     }
 }
 
@@ -209,10 +212,12 @@ mod tests {
                 field,
                 origin,
                 unparsable: 2,
-                unmapped: 0,
-                unmapped_texts: Vec::new(),
+                unmapped: 3,
+                unmapped_texts: vec![("lost".to_owned(), 3)],
                 no_data: true,
             });
+            assert_eq!((report.unparsable, report.unmapped), (2, 3));
+            assert_eq!(report.unmapped_texts, [proto::UnmappedText { text: "lost".to_owned(), count: 3 }]);
             (report.origin(), report.source)
         };
         assert_eq!(field(FieldOrigin::Column), (proto::FieldOrigin::Column, "f".to_owned()));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, Date32Array, TimestampMillisecondArray};
+use customer_health::scorecard::InputName;
 
 use crate::support::{Folder, Run, assert_close, batch, ints, texts};
 
@@ -84,6 +85,45 @@ fn texts_that_no_map_knows_are_counted_and_shown() {
     assert_close(scores.of("d", "payment_health"), 50.0, "the map's default");
     let warnings = scores.report.warnings.join("\n");
     assert!(warnings.contains("does not know 2 values of `status`: \"paused\" (2)"), "{warnings}");
+}
+
+#[test]
+fn texts_of_an_aggregate_that_no_map_knows_are_counted_by_customers() {
+    let folder = Folder::new();
+    let days = ["2025-06-01,active", "2025-06-02,Paused", "2025-06-03,"];
+    let rows: Vec<String> = ["a", "b", "c"]
+        .iter()
+        .flat_map(|id| days.iter().take(if *id == "c" { 1 } else { 3 }).map(move |row| format!("{id},{row},5\n")))
+        .collect();
+    folder
+        .text("s.csv", &format!("customer_id,day,state,mrr\n{}d,2025-06-02,lost,9\ne,2025-06-02,,9\n", rows.concat()));
+    folder.text("c.csv", "customer_id,last_login_days\na,0\nb,0\nc,0\ne,0\n");
+    let fields = "fields: {status: 'last_value(state ORDER BY day, state) FILTER (WHERE state IS NOT NULL)'}";
+    let alone = format!("inputs: {{subscription: {{path: s.csv, {fields}}}}}\n");
+    let beside = format!("inputs: {{customer: c.csv, subscription: {{path: s.csv, {fields}}}}}\n");
+    // Percentiles make the run keep its groups; who is scored, and drivers, change what the plan carries.
+    let range = "components: {payment_health: {indicators: {mrr: {scale: {range: [p05, p95]}}}}}\n";
+    for (text, unmapped, shown) in [
+        (alone.clone(), 3, "\"paused\" (2), \"lost\" (1)"),
+        (beside.clone() + "include_drivers: true\n", 3, "\"paused\" (2), \"lost\" (1)"),
+        (beside.clone() + range, 3, "\"paused\" (2), \"lost\" (1)"),
+        (beside + "customers_from: customer\n", 2, "\"paused\" (2)"),
+    ] {
+        let scores = folder.run(&text, Run { checks: true, ..Run::default() });
+        let field = scores.input(InputName::Subscription).fields.iter().find(|field| field.field == "status");
+        assert_eq!(field.unwrap().unmapped, unmapped, "{text}");
+        let warnings = scores.report.warnings.join("\n");
+        assert!(warnings.contains(&format!("does not know {unmapped} values of `status`: {shown}")), "{warnings}");
+        let check = scores.report.checks.iter().find(|check| check.name == "texts_mapped").unwrap();
+        assert!(!check.passed && check.description.contains(&format!("{unmapped} of `status`")), "{check:?}");
+    }
+    for rows in ["a,2025-06-01,Active ,5\nb,2025-06-01,,5\n", ""] {
+        folder.text("s.csv", &format!("customer_id,day,state,mrr\n{rows}"));
+        let scores = folder.run(&alone, Run { checks: true, output: Some("known.parquet"), ..Run::default() });
+        assert!(!scores.report.warnings.join("\n").contains("does not know"), "{rows}");
+        assert!(scores.report.checks.iter().any(|check| check.name == "texts_mapped" && check.passed));
+        std::fs::remove_file(folder.path("known.parquet")).unwrap();
+    }
 }
 
 #[test]

@@ -514,7 +514,7 @@ pub struct DroppedRows {
 }
 /// Where an indicator gets its values.
 #[derive(serde::Serialize)]
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FieldReport {
     /// Component of the indicator.
     #[prost(string, tag = "1")]
@@ -538,6 +538,23 @@ pub struct FieldReport {
     /// True where the input has no value for anyone.
     #[prost(bool, tag = "7")]
     pub no_data: bool,
+    /// Texts that no entry of the indicator's map knows: of rows that count, or of customers where the field is an aggregate.
+    #[prost(uint64, tag = "8")]
+    pub unmapped: u64,
+    /// The most frequent of them.
+    #[prost(message, repeated, tag = "9")]
+    pub unmapped_texts: ::prost::alloc::vec::Vec<UnmappedText>,
+}
+/// A text that no entry of a map knows.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnmappedText {
+    /// The text in lower case, its first 40 characters.
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+    /// How many there are of it: rows, or customers where the field is an aggregate.
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
 }
 /// How a component fared.
 #[derive(serde::Serialize)]

@@ -268,7 +268,7 @@ class DroppedRows(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., rows: _Optional[int] = ...) -> None: ...
 
 class FieldReport(_message.Message):
-    __slots__ = ("component", "indicator", "field", "origin", "source", "unparsable", "no_data")
+    __slots__ = ("component", "indicator", "field", "origin", "source", "unparsable", "no_data", "unmapped", "unmapped_texts")
     COMPONENT_FIELD_NUMBER: _ClassVar[int]
     INDICATOR_FIELD_NUMBER: _ClassVar[int]
     FIELD_FIELD_NUMBER: _ClassVar[int]
@@ -276,6 +276,8 @@ class FieldReport(_message.Message):
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     UNPARSABLE_FIELD_NUMBER: _ClassVar[int]
     NO_DATA_FIELD_NUMBER: _ClassVar[int]
+    UNMAPPED_FIELD_NUMBER: _ClassVar[int]
+    UNMAPPED_TEXTS_FIELD_NUMBER: _ClassVar[int]
     component: str
     indicator: str
     field: str
@@ -283,7 +285,17 @@ class FieldReport(_message.Message):
     source: str
     unparsable: int
     no_data: bool
-    def __init__(self, component: _Optional[str] = ..., indicator: _Optional[str] = ..., field: _Optional[str] = ..., origin: _Optional[_Union[FieldOrigin, str]] = ..., source: _Optional[str] = ..., unparsable: _Optional[int] = ..., no_data: bool = ...) -> None: ...
+    unmapped: int
+    unmapped_texts: _containers.RepeatedCompositeFieldContainer[UnmappedText]
+    def __init__(self, component: _Optional[str] = ..., indicator: _Optional[str] = ..., field: _Optional[str] = ..., origin: _Optional[_Union[FieldOrigin, str]] = ..., source: _Optional[str] = ..., unparsable: _Optional[int] = ..., no_data: bool = ..., unmapped: _Optional[int] = ..., unmapped_texts: _Optional[_Iterable[_Union[UnmappedText, _Mapping]]] = ...) -> None: ...
+
+class UnmappedText(_message.Message):
+    __slots__ = ("text", "count")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    count: int
+    def __init__(self, text: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class ComponentReport(_message.Message):
     __slots__ = ("name", "weight", "share", "with_data", "missing", "mean")
