@@ -27,6 +27,7 @@ mod flags;
 mod folders;
 mod grpc;
 mod guesses;
+mod hostile;
 mod inputs;
 mod joins;
 mod limits;
