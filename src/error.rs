@@ -108,9 +108,6 @@ impl ErrorKind {
     }
 }
 
-/// What stands between a message and the way out.
-pub(crate) const HINT: &str = "\n  hint: ";
-
 /// An error's causes, from the error itself down to its root.
 pub(crate) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())

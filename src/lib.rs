@@ -41,3 +41,4 @@ pub mod error;
 
 mod panics;
 mod regular;
+mod shown;

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::component::{Component, Recipe, nearest, variables_in};
 use crate::error::ErrorKind;
+use crate::shown::shown;
 
 /// Endings of component files.
 const ENDINGS: [&str; 2] = ["yaml", "yml"];
@@ -19,7 +20,7 @@ const MAX_BYTES: u64 = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
     /// The server has no component of that name.
-    #[error("the server has no component `{name}`\nhint: {hint}")]
+    #[error("the server has no component `{}`\nhint: {}", shown(name), shown(hint))]
     Unknown {
         /// The name.
         name: String,
@@ -27,7 +28,7 @@ pub enum CatalogError {
         hint: String,
     },
     /// It was never right.
-    #[error("the component `{name}` is broken on the server:\n{problem}")]
+    #[error("the component `{}` is broken on the server:\n{problem}", shown(name))]
     Broken {
         /// The name.
         name: String,

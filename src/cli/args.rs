@@ -41,14 +41,19 @@ impl ComponentArgs {
         for (name, path) in &self.inputs {
             let path = absolute(path)?;
             if recipe.overrides.inputs.insert(*name, InputOverride::path(path)).is_some() {
-                return Err(Failure::usage(format!(
-                    "`--input {name}=...` is given twice\nhint: give one path for each input; a path may be a glob"
-                )));
+                return Err(twice(*name));
             }
         }
         recipe.overrides.history = self.history.as_deref().map(absolute).transpose()?;
         Ok(recipe)
     }
+}
+
+/// An input that is given twice.
+pub fn twice(name: InputName) -> Failure {
+    Failure::usage(format!(
+        "`--input {name}=...` is given twice\nhint: give one path for each input; a path may be a glob"
+    ))
 }
 
 /// The arguments below, which are the server's own where there is one.

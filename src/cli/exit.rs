@@ -1,14 +1,15 @@
 //! Exit codes, and failures on their way to the terminal.
 
-use std::fmt::Write as _;
 use std::io;
 
+use super::print::Lines;
 use crate::app::{CredentialError, TaskEnded};
 use crate::client::ClientError;
 use crate::component::{ComponentError, Problem};
 use crate::engine::EngineError;
 use crate::error::ErrorKind;
 use crate::grpc::{ServeError, TelemetryError};
+use crate::shown::{HINT, shown};
 
 /// A fault of this program. A retry does not help; please report it.
 pub const INTERNAL: u8 = 1;
@@ -77,7 +78,7 @@ pub fn code(kind: ErrorKind) -> u8 {
 pub struct Failure {
     /// The exit code.
     pub code: u8,
-    /// What is wrong and the way out.
+    /// What is wrong and the way out, in lines; names in it are escaped, so that each keeps to its line.
     pub message: String,
     /// The same with places, where it is the component that is wrong.
     pub problems: Vec<Problem>,
@@ -114,7 +115,7 @@ impl Failure {
             io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable => ErrorKind::Unavailable,
             _ => ErrorKind::Internal,
         };
-        Self::new(kind, format!("{what}: {error}"))
+        Self::new(kind, shown(format_args!("{what}: {error}")))
     }
 
     /// The stable name of what sort of failure it is.
@@ -131,19 +132,24 @@ impl Failure {
     /// What is wrong, and the way out.
     pub fn parts(&self) -> (&str, Option<&str>) {
         let message = self.message.trim_end();
-        let parts = message.split_once("\n  hint: ").or_else(|| message.split_once("\nhint: "));
+        let parts = message.split_once(HINT).or_else(|| message.split_once("\nhint: "));
         parts.map_or((message, None), |(message, hint)| (message, Some(hint)))
     }
 
     /// The failure as it goes to stderr.
-    pub fn text(&self) -> String {
-        let mut text = String::from("error: ");
+    pub fn text(&self) -> Lines {
+        let mut lines = self.message.trim_end().lines();
+        let first = lines.next().unwrap_or_default();
         // The problems of a component come one below the other, each with its place: none of them is the first.
         let several = self.message.lines().filter(|line| !line.starts_with([' ', '\t']) && !line.starts_with("hint:"));
+        let mut text = Lines::default();
         if self.code == INVALID_COMPONENT && several.count() > 1 {
-            let _ = writeln!(text, "the component is not valid");
+            text.line("error: the component is not valid");
+            text.line(first);
+        } else {
+            text.line(format_args!("error: {first}"));
         }
-        let _ = writeln!(text, "{}", self.message.trim_end());
+        lines.for_each(|line| text.line(line));
         text
     }
 }
@@ -214,10 +220,10 @@ mod tests {
     #[test]
     fn several_problems_get_a_headline_and_one_does_not() {
         let one = Failure::new(ErrorKind::InvalidComponent, "c.yaml:1:2: a\n  hint: b");
-        assert_eq!(one.text(), "error: c.yaml:1:2: a\n  hint: b\n");
+        assert_eq!(one.text().as_str(), "error: c.yaml:1:2: a\n  hint: b\n");
         let two = Failure::new(ErrorKind::InvalidComponent, "c.yaml:1:2: a\nc.yaml:2:2: b");
-        assert_eq!(two.text(), "error: the component is not valid\nc.yaml:1:2: a\nc.yaml:2:2: b\n");
+        assert_eq!(two.text().as_str(), "error: the component is not valid\nc.yaml:1:2: a\nc.yaml:2:2: b\n");
         let hinted = Failure::new(ErrorKind::Unavailable, "no answer\nhint: start it");
-        assert_eq!(hinted.text(), "error: no answer\nhint: start it\n");
+        assert_eq!(hinted.text().as_str(), "error: no answer\nhint: start it\n");
     }
 }

@@ -1,14 +1,12 @@
 //! `explain`: one customer's health score taken apart, or the plan of the run.
 
-use std::fmt::Write as _;
-
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::args::{self, ComponentArgs, LimitArgs};
 use super::exit::{self, Failure};
 use super::format::{self, Format, FormatArgs};
-use super::print::{Side, Table};
+use super::print::{Lines, Side, Table};
 use super::remote::{self, RemoteArgs};
 use super::summary::input_name;
 use super::{block_on, print, rounded};
@@ -68,7 +66,7 @@ pub fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let Some(customer) = &args.customer_id else {
         let plan = block_on(plan(args, &recipe))?;
         return match format {
-            Format::Text => print::stdout(&format!("{}\n", plan.trim_end())),
+            Format::Text => print::stdout(&lines_of(&plan)),
             Format::Json => format::document(&json!({"plan": plan})),
         };
     };
@@ -101,40 +99,49 @@ async fn explained(args: &ExplainArgs, recipe: &Recipe, customer: &str) -> Resul
     }
 }
 
-fn text(explanation: &ExplainCustomerResponse) -> String {
+/// A plan has a line for each of its steps.
+fn lines_of(plan: &str) -> Lines {
+    let mut lines = Lines::default();
+    plan.trim_end().lines().for_each(|line| lines.line(line));
+    lines
+}
+
+fn text(explanation: &ExplainCustomerResponse) -> Lines {
     let as_of = explanation.as_of.as_ref().map(ToString::to_string).unwrap_or_default();
-    let mut text = format!(
-        "{}: health score {:.2}, {}, as of {as_of}\n",
+    let mut text = Lines::one(format_args!(
+        "{}: health score {:.2}, {}, as of {as_of}",
         explanation.customer_id, explanation.health_score, explanation.risk_category
-    );
+    ));
     let yes = |flag| if flag { "yes" } else { "no" };
-    let _ = writeln!(text, "  churn risk: {}", yes(explanation.is_churn_risk));
-    let _ = writeln!(text, "  expansion opportunity: {}", yes(explanation.is_expansion_opportunity));
-    let _ = writeln!(text, "  backed by data: {:.1} % of the weight", explanation.data_coverage * 100.0);
+    text.line(format_args!("  churn risk: {}", yes(explanation.is_churn_risk)));
+    text.line(format_args!("  expansion opportunity: {}", yes(explanation.is_expansion_opportunity)));
+    text.line(format_args!("  backed by data: {:.1} % of the weight", explanation.data_coverage * 100.0));
     // Floating point noise is not clipping.
     if (explanation.unclipped - explanation.health_score).abs() > 1e-9 {
         let (low, high) = (explanation.min_health_score, explanation.max_health_score);
-        let _ = writeln!(text, "  clipped: {:.2} lies outside {low}-{high}", explanation.unclipped);
+        text.line(format_args!("  clipped: {:.2} lies outside {low}-{high}", explanation.unclipped));
     }
     let contributions: Vec<f64> = explanation.components.iter().map(|component| component.contribution).collect();
     let contributions = rounded::hundredths(&contributions, rounded::of(explanation.unclipped));
     for (component, contribution) in explanation.components.iter().zip(&contributions) {
-        text += &component_text(component, *contribution);
+        component_text(component, *contribution, &mut text);
     }
     let counted = explanation.components.iter().zip(&contributions).filter(|(part, _)| part.counted_as.is_some());
     let parts: Vec<String> = counted.map(|(_, contribution)| rounded::text(*contribution)).collect();
-    let _ = writeln!(text, "\n{} = {:.2}", parts.join(" + ").replace("+ -", "- "), explanation.unclipped);
+    text.blank();
+    text.line(format_args!("{} = {:.2}", parts.join(" + ").replace("+ -", "- "), explanation.unclipped));
     text
 }
 
-fn component_text(component: &ComponentExplanation, contribution: i64) -> String {
+fn component_text(component: &ComponentExplanation, contribution: i64, text: &mut Lines) {
     let contributes = format!("share {:.3}, contributes {}", component.share, rounded::text(contribution));
     let headline = match (component.score, component.counted_as) {
         (Some(score), _) => format!("score {score:.2}, {contributes}"),
         (None, Some(counted)) => format!("no data, counts as {counted:.2}, {contributes}"),
         (None, None) => "no data, takes no part".to_owned(),
     };
-    let mut text = format!("\n{}: {headline}\n", component.name);
+    text.blank();
+    text.line(format_args!("{}: {headline}", component.name));
     let mut table = Table::new(&[
         ("indicator", Side::Left),
         ("value", Side::Right),
@@ -158,13 +165,12 @@ fn component_text(component: &ComponentExplanation, contribution: i64) -> String
         ]);
     }
     if !component.indicators.is_empty() {
-        text += &table.text();
+        text.append(&table.lines());
     }
     for cap in &component.caps_hit {
         let from = component.uncapped.map_or_else(String::new, |uncapped| format!(", from {uncapped:.2}"));
-        let _ = writeln!(text, "  cap: {} lowers it to at most {}{from}", cap.when, cap.at_most);
+        text.line(format_args!("  cap: {} lowers it to at most {}{from}", cap.when, cap.at_most));
     }
-    text
 }
 
 #[cfg(test)]
@@ -226,7 +232,7 @@ mod tests {
                 ComponentExplanation { counted_as: None, contribution: -0.0, ..component("support_health") },
             ],
         };
-        insta::assert_snapshot!(text(&explanation), @r"
+        insta::assert_snapshot!(text(&explanation).as_str(), @r"
         C-1: health score 40.00, high_risk, as of 2025-07-01T00:00:00Z
           churn risk: yes
           expansion opportunity: no
@@ -264,6 +270,7 @@ mod tests {
         let explanation =
             ExplainCustomerResponse { unclipped: 33.335, components: vec![third; 3], ..Default::default() };
         let text = text(&explanation);
+        let text = text.as_str();
         assert!(
             text.ends_with("\n11.12 + 11.11 + 11.11 = 33.34\n") || text.ends_with("\n11.12 + 11.11 + 11.10 = 33.33\n"),
             "{text}"

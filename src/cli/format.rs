@@ -8,9 +8,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::exit::Failure;
-use super::print;
+use super::print::{self, Lines};
 use crate::component::Problem;
 use crate::error::ErrorKind;
+use crate::shown::shown_json;
 
 /// The argument of commands that answer in words or in JSON.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -43,7 +44,7 @@ pub fn asked_for_json(arguments: impl Iterator<Item = OsString>) -> bool {
 pub fn document(document: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(document)
         .map_err(|error| Failure::new(ErrorKind::Internal, format!("the answer cannot be written as JSON: {error}")))?;
-    print::stdout(&format!("{text}\n"))
+    print::document(&format!("{}\n", shown_json(&text)))
 }
 
 /// A failure as a document: what is told first stands at the top, and all of it below `problems`.
@@ -51,8 +52,13 @@ pub fn failed(failure: &Failure) -> Value {
     json!({"error": error(failure)})
 }
 
-/// A failure as a line of a log that is JSON.
-pub fn line(failure: &Failure) -> Value {
+/// A failure as a line of a log that is JSON, on stderr.
+pub fn log(failure: &Failure) {
+    // A line already: `Lines` finds nothing to escape in it.
+    print::stderr(&Lines::one(shown_json(&line(failure).to_string())));
+}
+
+fn line(failure: &Failure) -> Value {
     let mut line = json!({
         "timestamp": Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true),
         "level": "ERROR",

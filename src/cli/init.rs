@@ -1,43 +1,46 @@
 //! `init`: a starter component.yaml, from the schemas of the tables that one has.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use arrow::datatypes::{DataType, SchemaRef};
 use serde_json::json;
 
 use super::exit::{self, Failure};
 use super::format::{self, Format, FormatArgs};
-use super::starter::{self, Table};
-use super::{args, block_on, print};
-use crate::component::{Component, InputOverride, Overrides, Recipe};
-use crate::engine::{Engine, EngineConfig};
+use super::print::{self, Lines};
+use super::starter;
+use super::taken::{self, Taken};
+use super::{args, block_on};
 use crate::error::ErrorKind;
-use crate::scorecard::{InputName, Scorecard};
+use crate::scorecard::InputName;
+use crate::shown::shown;
 
 /// Arguments of `init`.
 #[derive(Debug, clap::Args)]
 #[command(
     arg_required_else_help = true,
     after_help = format!("\
-Only schemas are read. Which input a table is shows in its columns; say it with --input where they do not tell.
+Only schemas are read. Which input a table is shows in its columns and in its name; say it with --input where neither tells.
+A folder is looked through for tables. What cannot be taken is told and left out, and the component that is written is valid;
+it is an error where nothing is left, a path leads nowhere, or a table of --input cannot be taken.
 
 Examples:
+  customer-health init data/ -o component.yaml
   customer-health init data/*.parquet -o component.yaml
   customer-health init --input usage=events.parquet accounts.parquet > component.yaml
 
 {}", exit::HELP)
 )]
 pub struct InitArgs {
-    /// Parquet, Arrow, CSV or JSON files, or folders of files with the same columns, one to four
+    /// Parquet, Arrow, CSV or JSON files, folders of files with the same columns, or folders of such files and folders
     #[arg(value_name = "PATH", required_unless_present = "inputs")]
-    paths: Vec<String>,
+    pub paths: Vec<String>,
 
     /// A table of which you say what it is: NAME is customer, subscription, usage or support (repeatable)
     #[arg(long = "input", value_name = "NAME=PATH", value_parser = args::input)]
-    inputs: Vec<(InputName, String)>,
+    pub inputs: Vec<(InputName, String)>,
 
     /// Write here; stdout if left out
     #[arg(long, short, value_name = "FILE")]
@@ -51,94 +54,51 @@ pub struct InitArgs {
     pub format: FormatArgs,
 }
 
+impl InitArgs {
+    /// The file to write.
+    pub fn output(&self) -> Option<&Path> {
+        self.output.as_deref()
+    }
+}
+
 /// Writes the starter.
 ///
 /// # Errors
-/// Where a table cannot be read, it is not clear which input it is, or the file exists.
+/// Where no table can be taken, one that was named is not there or cannot be read, or the file exists.
 pub fn run(args: &InitArgs) -> Result<(), Failure> {
     if let Some(output) = args.output.as_deref().filter(|output| output.exists() && !args.force) {
         return Err(in_the_way(output));
     }
+    let mut names = BTreeSet::new();
+    if let Some((name, _)) = args.inputs.iter().find(|(name, _)| !names.insert(*name)) {
+        return Err(args::twice(*name));
+    }
     let card = starter::default_scorecard()?;
-    let tables = block_on(tables(args, &card))?;
-    let text = starter::yaml(&card, &tables);
+    let Taken { tables, notes } = block_on(taken::take(args, &card))?;
+    let text = starter::yaml(&card, &tables, &notes);
     if let Some(output) = &args.output {
         write(output, &text, args.force)?;
+    }
+    for note in &notes {
+        print::stderr(&note.lines());
     }
     let names: Vec<&str> = tables.keys().map(|name| name.as_str()).collect();
     match (args.format.format, args.output.as_deref().map(Path::display)) {
         (Format::Json, file) => {
             let file = file.map(|file| file.to_string());
-            format::document(&json!({"file": file, "inputs": names, "text": text}))
+            format::document(&json!({"file": file, "inputs": names, "notes": notes, "text": text}))
         }
-        (Format::Text, None) => print::stdout(&text),
+        (Format::Text, None) => print::document(&text),
         (Format::Text, Some(file)) => {
-            print::stdout(&format!("wrote {file} with {}\nnext: customer-health validate {file}\n", names.join(", ")))
+            let mut lines = Lines::one(format_args!("wrote {file} with {}", names.join(", ")));
+            lines.line(format_args!("next: customer-health validate {file}"));
+            print::stdout(&lines)
         }
     }
-}
-
-async fn tables(args: &InitArgs, card: &Scorecard) -> Result<BTreeMap<InputName, Table>, Failure> {
-    let engine = Engine::new(EngineConfig::default())?;
-    let mut tables: BTreeMap<InputName, Table> = BTreeMap::new();
-    let told = args.inputs.iter().map(|(name, path)| (Some(*name), path));
-    for (told, path) in told.chain(args.paths.iter().map(|path| (None, path))) {
-        let schema = engine.read_schema(&args::absolute(path)?).await?;
-        let columns: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
-        let name = match told {
-            Some(name) => name,
-            None => starter::guess(card, path, &columns).map_err(|between| undecided(path, &between))?,
-        };
-        let key = key(&engine, name, path).await?;
-        let table = Table { path: path_in_yaml(path, args.output.as_deref())?, key, columns, times: times(&schema) };
-        if let Some(other) = tables.insert(name, table) {
-            return Err(Failure::new(
-                ErrorKind::InvalidInput,
-                format!(
-                    "both `{}` and `{path}` look like the input `{name}`\n\
-                     hint: say which is which, as in `--input {name}={path}`, for both or without the other",
-                    other.path
-                ),
-            ));
-        }
-    }
-    Ok(tables)
-}
-
-/// The column that the engine would take for the customer's id; `None` where it finds none.
-async fn key(engine: &Engine, name: InputName, path: &str) -> Result<Option<String>, Failure> {
-    let inputs = BTreeMap::from([(name, InputOverride::path(args::absolute(path)?))]);
-    let recipe = Recipe { overrides: Overrides { inputs, ..Overrides::default() }, ..Recipe::default() };
-    let described = engine.describe(&Component::new(&recipe)?).await;
-    Ok(described.ok().and_then(|description| description.inputs.into_iter().next()).map(|input| input.key))
-}
-
-fn times(schema: &SchemaRef) -> Vec<String> {
-    let is_time =
-        |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64);
-    schema.fields().iter().filter(|field| is_time(field.data_type())).map(|field| field.name().clone()).collect()
-}
-
-/// Paths in a component start from its folder: as given where that is the working directory, else absolute.
-fn path_in_yaml(path: &str, output: Option<&Path>) -> Result<String, Failure> {
-    let folder = output.and_then(Path::parent).unwrap_or(Path::new(""));
-    if folder.as_os_str().is_empty() || folder == Path::new(".") { Ok(path.to_owned()) } else { args::absolute(path) }
-}
-
-fn undecided(path: &str, between: &[InputName]) -> Failure {
-    let names: Vec<&str> = between.iter().map(|name| name.as_str()).collect();
-    Failure::new(
-        ErrorKind::InvalidInput,
-        format!(
-            "cannot tell which input `{path}` is: its columns fit {} alike\nhint: say it, as in `--input {}={path}`",
-            names.join(", "),
-            names.first().unwrap_or(&"usage")
-        ),
-    )
 }
 
 fn in_the_way(output: &Path) -> Failure {
-    let message = format!("{} exists\nhint: --force overwrites it", output.display());
+    let message = format!("{} exists\nhint: --force overwrites it", shown(output.display()));
     Failure::new(ErrorKind::OutputConflict, message)
 }
 
@@ -167,13 +127,5 @@ mod tests {
         write(&output, "b", true).unwrap();
         assert_eq!(std::fs::read_to_string(&output).unwrap(), "b");
         assert_eq!(write(&folder.path().join("no/c.yaml"), "c", false).unwrap_err().code, exit::NOT_FOUND);
-    }
-
-    #[test]
-    fn paths_stay_as_given_where_the_file_lies_in_the_working_directory() {
-        let here = std::env::current_dir().unwrap().join("a.parquet").display().to_string();
-        assert_eq!(path_in_yaml("a.parquet", None).unwrap(), "a.parquet");
-        assert_eq!(path_in_yaml("a.parquet", Some(Path::new("component.yaml"))).unwrap(), "a.parquet");
-        assert_eq!(path_in_yaml("a.parquet", Some(Path::new("conf/component.yaml"))).unwrap(), here);
     }
 }

@@ -10,6 +10,8 @@ use tracing_subscriber::fmt::format::{FormatEvent, JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::shown::shown_json;
+
 /// Fields with this beginning are for the exporter of spans.
 const EXPORTER: &str = "otel.";
 
@@ -41,7 +43,7 @@ where
                 line.entry(name).or_insert(value);
             }
         }
-        writeln!(writer, "{}", Value::Object(line))
+        writeln!(writer, "{}", shown_json(&Value::Object(line).to_string()))
     }
 }
 

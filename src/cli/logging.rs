@@ -13,9 +13,13 @@ use tracing_subscriber::{EnvFilter, Layer, fmt};
 use super::exit::Failure;
 use super::json_lines::JsonLines;
 use crate::grpc::Telemetry;
+use crate::shown::shown;
 
 /// The environment's names for a collector's address, as OpenTelemetry has them; the first one counts.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+
+/// What begins a colour.
+const COLOUR: char = '\u{1b}';
 
 /// Environment variable that says what is logged.
 const FILTER: &str = "RUST_LOG";
@@ -73,7 +77,7 @@ impl LogArgs {
             .filter_map(|(room, level)| format!("customer_health::{room}={level}").parse::<Directive>().ok())
             .fold(filter, EnvFilter::add_directive);
         let lines = match self.log_format {
-            Form::Human => fmt::layer().with_writer(one_line).with_ansi(stderr().is_terminal()).boxed(),
+            Form::Human => fmt::layer().with_writer(one_line).with_ansi(coloured()).boxed(),
             Form::Json => {
                 fmt::layer().with_writer(stderr).fmt_fields(JsonFields::new()).event_format(JsonLines).boxed()
             }
@@ -88,31 +92,38 @@ impl LogArgs {
     }
 }
 
-/// Writes events to stderr, a line each, whatever line ends are in what callers and files are called.
-struct OneLine(Stderr);
+/// Whether lines have colours.
+fn coloured() -> bool {
+    stderr().is_terminal()
+}
+
+/// Writes events to stderr, a line each, whatever callers and files are called.
+struct OneLine {
+    to: Stderr,
+    coloured: bool,
+}
 
 fn one_line() -> OneLine {
-    OneLine(stderr())
+    OneLine { to: stderr(), coloured: coloured() }
+}
+
+/// What is written of an event: colours are the log's own, which has escaped those that came with a text.
+fn line(event: &str, coloured: bool) -> String {
+    let text = event.strip_suffix('\n').unwrap_or(event);
+    let parts = text.split(COLOUR).map(shown);
+    let colour = if coloured { COLOUR.to_string() } else { shown(COLOUR) };
+    format!("{}\n", parts.collect::<Vec<_>>().join(&colour))
 }
 
 impl Write for OneLine {
     /// An event comes in one piece.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let (text, end) = event.strip_suffix(b"\n").map_or((event, &b""[..]), |text| (text, b"\n"));
-        let mut line = Vec::with_capacity(event.len());
-        for byte in text {
-            match byte {
-                b'\n' => line.extend(b"\\n"),
-                b'\r' => line.extend(b"\\r"),
-                byte => line.push(*byte),
-            }
-        }
-        line.extend(end);
-        self.0.write_all(&line).map(|()| event.len())
+        let line = line(&String::from_utf8_lossy(event), self.coloured);
+        self.to.write_all(line.as_bytes()).map(|()| event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.to.flush()
     }
 }
 
@@ -123,9 +134,16 @@ pub fn start() {
         return;
     }
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(one_line)
-        .with_ansi(stderr().is_terminal())
-        .try_init();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(one_line).with_ansi(coloured()).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_a_line_and_only_its_own_colours_are() {
+        assert_eq!(line("INFO a\nb\u{9b}c \u{1b}[31m\n", false), "INFO a\\nb\\u{9b}c \\u{1b}[31m\n");
+        assert_eq!(line("\u{1b}[32mINFO\u{1b}[0m a\r\n", true), "\u{1b}[32mINFO\u{1b}[0m a\\r\n");
+    }
 }

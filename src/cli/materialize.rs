@@ -20,6 +20,7 @@ use crate::app::Tokens;
 use crate::client::{self, Client, ClientOptions, Notice};
 use crate::error::ErrorKind;
 use crate::grpc::{self, ServerConfig};
+use crate::shown::shown;
 use crate::wire::proto::{CheckSeverity, MaterializeRequest, MaterializeResult, Stage};
 
 /// Arguments of `materialize`.
@@ -159,7 +160,7 @@ fn materialize(args: &MaterializeArgs, pipes: &mut Option<Pipes>) -> Result<(), 
 fn checked(result: &MaterializeResult) -> Result<(), Failure> {
     let checks = result.report.iter().flat_map(|report| &report.checks);
     let failed = checks.filter(|check| !check.passed && check.severity() == CheckSeverity::Error);
-    let told: Vec<String> = failed.map(|check| format!("  {}: {}", check.name, check.description)).collect();
+    let told: Vec<String> = failed.map(|check| format!("  {}: {}", check.name, shown(&check.description))).collect();
     if told.is_empty() {
         return Ok(());
     }

@@ -4,6 +4,7 @@ mod args;
 mod engine;
 pub mod exit;
 mod explain;
+mod folder;
 mod format;
 mod init;
 mod json_lines;
@@ -20,18 +21,20 @@ mod security;
 mod serve;
 mod starter;
 mod summary;
+mod taken;
 mod validate;
 
 use std::future::Future;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use exit::Failure;
 use format::Format;
 
 use crate::panics;
+use crate::shown::shown;
 
 /// How long work that was cancelled gets to clean up behind itself.
 const CLEAN_UP: Duration = Duration::from_secs(5);
@@ -75,7 +78,7 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Take one customer's health score apart, or print the plan
     Explain(explain::ExplainArgs),
-    /// Write a commented starter component.yaml by looking at Parquet files
+    /// Write a commented starter component.yaml from the tables in files and folders
     Init(init::InitArgs),
 }
 
@@ -85,6 +88,7 @@ pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            let error = as_shown(error);
             // Help and version are no failures, and go to stdout; a closed pipe is nobody's problem.
             let _ = error.print();
             if !error.use_stderr() {
@@ -112,7 +116,7 @@ pub fn run() -> ExitCode {
     };
     let Err(failure) = outcome else { return ExitCode::SUCCESS };
     match &cli.command {
-        Command::Serve(args) if args.logs_json() => print::stderr(&format!("{}\n", format::line(&failure))),
+        Command::Serve(args) if args.logs_json() => format::log(&failure),
         _ => print::stderr(&failure.text()),
     }
     // A table that did not pass its checks is told by its report, which is the document.
@@ -134,6 +138,19 @@ impl Command {
             Self::Serve(_) | Self::Schema(_) => Format::Text,
         }
     }
+}
+
+/// The same complaint about the same command line, with what is not for terminals escaped in all that was given.
+fn as_shown(error: clap::Error) -> clap::Error {
+    let given: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let escaped: Vec<String> = given.iter().map(shown).collect();
+    let Some(odd) = escaped.iter().zip(&given).find_map(|(escaped, given)| (escaped != given).then_some(escaped))
+    else {
+        return error;
+    };
+    let unusable =
+        || Cli::command().error(error.kind(), format!("an argument has characters that it cannot have: {odd}"));
+    Cli::try_parse_from(&escaped).err().unwrap_or_else(unusable)
 }
 
 /// Runs a command that waits for things.
@@ -168,8 +185,6 @@ async fn asked_to_stop() -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::exit::Failure;
-use super::{pipes_report, print};
+use super::pipes_report;
+use super::print::{self, Lines};
 use crate::client::Notice;
 use crate::wire::proto::{MaterializeRequest, MaterializeResult};
 
@@ -77,16 +78,16 @@ impl Pipes {
             (Ok(context), Ok(messages)) => (context, messages),
             (Err(_), Err(_)) => return None,
             _ => {
-                print::stderr(&format!(
+                print::stderr(&Lines::one(format_args!(
                     "warning: only one of {CONTEXT} and {MESSAGES} is set; Dagster is told nothing"
-                ));
+                )));
                 return None;
             }
         };
         match Self::start(&context, &messages) {
             Ok(pipes) => Some(pipes),
             Err(error) => {
-                print::stderr(&format!("warning: {error}; Dagster is told nothing"));
+                print::stderr(&Lines::one(format_args!("warning: {error}; Dagster is told nothing")));
                 None
             }
         }
@@ -197,7 +198,8 @@ impl Pipes {
         // In one piece: the reader takes what stands before a line's end.
         let written = out.write_all(format!("{message}\n").as_bytes()).and_then(|()| out.flush());
         if let Err(error) = written {
-            print::stderr(&format!("warning: the messages for Dagster cannot be written: {error}"));
+            let told = format_args!("warning: the messages for Dagster cannot be written: {error}");
+            print::stderr(&Lines::one(told));
             self.out = None;
         }
     }

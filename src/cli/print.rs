@@ -1,14 +1,59 @@
-//! Text for stdout: writing it, and laying it out in columns.
+//! What goes to stdout and stderr: lines for people, and documents for programs.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 
 use super::exit::Failure;
+use crate::shown::shown;
 
-/// Writes text to stdout. A reader that has seen enough, such as `head`, is no failure.
+/// Lines for people. Each is one line, whatever the names and values in it are: line ends and what else steers a terminal
+/// are escaped. Nothing else goes to a terminal but documents, which escape by themselves.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Lines(String);
+
+impl Lines {
+    /// A single line.
+    pub fn one(line: impl Display) -> Self {
+        let mut lines = Self::default();
+        lines.line(line);
+        lines
+    }
+
+    /// Adds a line.
+    pub fn line(&mut self, line: impl Display) {
+        self.0 += &shown(line);
+        self.0.push('\n');
+    }
+
+    /// Adds an empty line.
+    pub fn blank(&mut self) {
+        self.0.push('\n');
+    }
+
+    /// Adds others.
+    pub fn append(&mut self, lines: &Self) {
+        self.0 += &lines.0;
+    }
+
+    /// Their text, with an end to each.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Writes lines to stdout. A reader that has seen enough, such as `head`, is no failure.
 ///
 /// # Errors
 /// Where stdout cannot be written for another reason, such as a full disk.
-pub fn stdout(text: &str) -> Result<(), Failure> {
+pub fn stdout(lines: &Lines) -> Result<(), Failure> {
+    document(lines.as_str())
+}
+
+/// Writes a document to stdout, in which names are escaped by the rules of its language.
+///
+/// # Errors
+/// Where stdout cannot be written for another reason than that its reader has seen enough.
+pub fn document(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::io("cannot write to stdout", &error)),
@@ -16,9 +61,9 @@ pub fn stdout(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Writes text to stderr. Where that fails there is nowhere left to say so.
-pub fn stderr(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+/// Writes lines to stderr. Where that fails there is nowhere left to say so.
+pub fn stderr(lines: &Lines) {
+    let _ = io::stderr().lock().write_all(lines.as_str().as_bytes());
 }
 
 /// Which side of a column its cells keep to.
@@ -46,14 +91,15 @@ impl Table {
 
     /// Adds a row.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.into());
+        // As they will be shown, so that their widths are.
+        self.rows.push(cells.map(shown).into());
     }
 
     /// The table as lines, each indented by two blanks.
-    pub fn text(&self) -> String {
+    pub fn lines(&self) -> Lines {
         let width = |at: usize| self.rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max();
         let widths: Vec<usize> = (0..self.sides.len()).map(|at| width(at).unwrap_or(0)).collect();
-        let mut text = String::new();
+        let mut lines = Lines::default();
         for row in &self.rows {
             let mut line = String::new();
             for ((cell, side), width) in row.iter().zip(&self.sides).zip(&widths) {
@@ -64,10 +110,9 @@ impl Table {
                     Side::Right => line.extend([blanks.as_str(), cell]),
                 }
             }
-            text.push_str(line.trim_end());
-            text.push('\n');
+            lines.line(line.trim_end());
         }
-        text
+        lines
     }
 }
 
@@ -86,13 +131,14 @@ pub fn counted(count: u64, noun: &str) -> String {
 }
 
 /// A heading with a list below it; nothing where the list is empty.
-pub fn list(heading: &str, items: &[String]) -> String {
-    if items.is_empty() {
-        return String::new();
+pub fn list(heading: &str, items: &[String]) -> Lines {
+    let mut lines = Lines::default();
+    if !items.is_empty() {
+        lines.blank();
+        lines.line(heading);
+        items.iter().for_each(|item| lines.line(format_args!("  - {item}")));
     }
-    // Items may have lines of their own, such as a hint.
-    let lines: String = items.iter().map(|item| format!("  - {}\n", item.replace('\n', "\n    "))).collect();
-    format!("\n{heading}\n{lines}")
+    lines
 }
 
 #[cfg(test)]
@@ -104,14 +150,23 @@ mod tests {
         let mut table = Table::new(&[("name", Side::Left), ("rows", Side::Right), ("file", Side::Left)]);
         table.row(["\u{e4}b".to_owned(), "1,000".to_owned(), "x".to_owned()]);
         table.row(["longer".to_owned(), "7".to_owned(), String::new()]);
-        assert_eq!(table.text(), "  name     rows  file\n  \u{e4}b      1,000  x\n  longer      7\n");
+        assert_eq!(table.lines().as_str(), "  name     rows  file\n  \u{e4}b      1,000  x\n  longer      7\n");
+    }
+
+    #[test]
+    fn cells_with_line_ends_stay_in_their_row_and_line_up() {
+        let mut table = Table::new(&[("file", Side::Left), ("rows", Side::Right)]);
+        table.row(["a\n\u{1b}[31mb".to_owned(), "1".to_owned()]);
+        table.row(["c".to_owned(), "20".to_owned()]);
+        let text = "  file            rows\n  a\\n\\u{1b}[31mb     1\n  c                 20\n";
+        assert_eq!(table.lines().as_str(), text);
     }
 
     #[test]
     fn small_words() {
         assert_eq!((percent(1, 8), percent(1, 0)), ("12.5 %".to_owned(), "-".to_owned()));
         assert_eq!((counted(1, "row"), counted(1200, "row")), ("1 row".to_owned(), "1,200 rows".to_owned()));
-        assert_eq!(list("hints", &["a\nb".to_owned()]), "\nhints\n  - a\n    b\n");
-        assert_eq!(list("hints", &[]), "");
+        assert_eq!(list("hints", &["a\nb".to_owned()]).as_str(), "\nhints\n  - a\\nb\n");
+        assert_eq!(list("hints", &[]), Lines::default());
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-use super::print;
+use super::print::{self, Lines};
 use crate::client::Notice;
 use crate::wire::proto::Stage;
 
@@ -81,7 +81,7 @@ impl Progress {
                 let due = last.is_none_or(|(before, at)| before != stage || now.duration_since(at) >= LINE_EVERY);
                 if due {
                     *last = Some((stage, now));
-                    print::stderr(&format!("{}\n", message(stage, rows)));
+                    print::stderr(&Lines::one(message(stage, rows)));
                 }
             }
         }
@@ -90,8 +90,8 @@ impl Progress {
     fn line(&self, text: &str) {
         match &self.shown {
             Shown::Not => {}
-            Shown::Spinner(spinner) => spinner.suspend(|| print::stderr(&format!("{text}\n"))),
-            Shown::Lines { .. } => print::stderr(&format!("{text}\n")),
+            Shown::Spinner(spinner) => spinner.suspend(|| print::stderr(&Lines::one(text))),
+            Shown::Lines { .. } => print::stderr(&Lines::one(text)),
         }
     }
 }

@@ -28,5 +28,5 @@ pub fn run(args: &SchemaArgs) -> Result<(), Failure> {
     let schema = if args.scorecard { component::scorecard_schema() } else { component::json_schema() };
     let text = serde_json::to_string_pretty(&schema)
         .map_err(|error| Failure::new(ErrorKind::Internal, format!("the schema cannot be written: {error}")))?;
-    print::stdout(&format!("{text}\n"))
+    print::document(&format!("{text}\n"))
 }

@@ -12,8 +12,9 @@ use super::args::{self, LimitArgs};
 use super::engine::EngineArgs;
 use super::exit::{self, Failure};
 use super::logging::LogArgs;
+use super::print::{self, Lines};
 use super::security::{ConnectionArgs, SecurityArgs};
-use super::{asked_to_stop, block_on, print};
+use super::{asked_to_stop, block_on};
 use crate::app::{self, BackgroundTasks, Metrics, RunLimits};
 use crate::engine::{EngineConfig, EngineError, Roots};
 use crate::grpc::{self, ServeError, ServerConfig};
@@ -146,10 +147,10 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         None => None,
     };
     security.warn(address);
-    print::stdout(&format!("listening on {}://{address}\n", security.scheme()))?;
+    print::stdout(&Lines::one(format_args!("listening on {}://{address}", security.scheme())))?;
     let mut background = BackgroundTasks::default();
     if let Some((listener, address)) = measured {
-        print::stdout(&format!("metrics on http://{address}/metrics\n"))?;
+        print::stdout(&Lines::one(format_args!("metrics on http://{address}/metrics")))?;
         background.spawn("the metrics server", app::serve_metrics(listener, metrics.clone()));
     }
     let limits =

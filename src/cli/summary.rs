@@ -1,46 +1,45 @@
 //! The run report as an operator reads it.
 
-use std::fmt::Write as _;
-
 use indicatif::{BinaryBytes, HumanCount};
 
-use super::print::{Side, Table, counted, list, percent};
+use super::print::{Lines, Side, Table, counted, list, percent};
 use crate::wire::proto::{
     Check, CheckSeverity, FieldOrigin, FieldReport, Input, InputReport, MaterializeResult, RunReport, Stage,
 };
 
 /// The report as text.
-pub fn text(result: &MaterializeResult) -> String {
-    let Some(report) = &result.report else { return "the server sent no report\n".to_owned() };
-    let mut text = String::new();
+pub fn text(result: &MaterializeResult) -> Lines {
+    let Some(report) = &result.report else { return Lines::one("the server sent no report") };
+    let mut text = Lines::default();
     let as_of = report.as_of.as_ref().map(ToString::to_string).unwrap_or_default();
     let customers = counted(report.customers, "customer");
-    let _ = writeln!(text, "{}: {customers} scored as of {as_of}", report.asset_name);
-    text += &inputs(report);
-    text += &scores(report);
-    text += &components(report);
-    text += &list("warnings", &report.warnings);
-    text += &list("hints", &report.hints);
-    text += &stages(report);
-    text += &checks(report);
-    text += "\n";
+    text.line(format_args!("{}: {customers} scored as of {as_of}", report.asset_name));
+    text.append(&inputs(report));
+    text.append(&scores(report));
+    text.append(&components(report));
+    text.append(&list("warnings", &report.warnings));
+    text.append(&list("hints", &report.hints));
+    text.append(&stages(report));
+    text.append(&checks(report));
+    text.blank();
     // A server of an earlier version tells only the scores.
     let first = report.output.iter().filter(|_| result.outputs.is_empty());
     for output in first.chain(&result.outputs) {
         let rows = counted(output.rows, "row");
         let columns = counted(output.columns.len() as u64, "column");
-        let _ = writeln!(text, "wrote {} ({rows}, {columns}, {})", output.path, BinaryBytes(output.bytes));
+        text.line(format_args!("wrote {} ({rows}, {columns}, {})", output.path, BinaryBytes(output.bytes)));
     }
-    let _ = write!(text, "run {}", report.run_id);
-    if !report.partition_key.is_empty() {
-        let _ = write!(text, ", partition {}", report.partition_key);
-    }
-    let _ = writeln!(text, ", scorecard {} {:.12}", report.scorecard_name, report.scorecard_hash);
+    let partition = match report.partition_key.as_str() {
+        "" => String::new(),
+        key => format!(", partition {key}"),
+    };
+    let scorecard = format!("scorecard {} {:.12}", report.scorecard_name, report.scorecard_hash);
+    text.line(format_args!("run {}{partition}, {scorecard}", report.run_id));
     text
 }
 
 /// What was checked, where that was asked for.
-fn checks(report: &RunReport) -> String {
+fn checks(report: &RunReport) -> Lines {
     let told = |check: &Check| {
         let verdict = match (check.passed, check.severity()) {
             (true, _) => "passed",
@@ -52,7 +51,7 @@ fn checks(report: &RunReport) -> String {
     list("checks", &report.checks.iter().map(told).collect::<Vec<_>>())
 }
 
-fn inputs(report: &RunReport) -> String {
+fn inputs(report: &RunReport) -> Lines {
     let mut columns = vec![
         ("input", Side::Left),
         ("rows read", Side::Right),
@@ -78,31 +77,32 @@ fn inputs(report: &RunReport) -> String {
             table.row([name, read, kept, customers, merged, unmatched, file]);
         }
     }
-    let mut text = format!("\ninputs\n{}", table.text());
+    let mut text = Lines::default();
+    text.blank();
+    text.line("inputs");
+    text.append(&table.lines());
     if report.inputs.iter().any(|input| input.duplicates_merged > 0) {
-        text += "  merged: further rows of customers that have several, brought together as one\n";
+        text.line("  merged: further rows of customers that have several, brought together as one");
     }
     if !alone && report.inputs.iter().any(|input| input.unmatched > 0) {
-        text += "  unmatched: customers of an input that no other input has\n";
+        text.line("  unmatched: customers of an input that no other input has");
     }
     for input in &report.inputs {
-        text += &input_details(input);
+        input_details(input, &mut text);
     }
     text
 }
 
-fn input_details(input: &InputReport) -> String {
-    let mut text = String::new();
+fn input_details(input: &InputReport, text: &mut Lines) {
     let name = input_name(input.input());
     for dropped in &input.dropped {
-        let _ = writeln!(text, "  {name}: {} dropped, {}", counted(dropped.rows, "row"), dropped.reason);
+        text.line(format_args!("  {name}: {} dropped, {}", counted(dropped.rows, "row"), dropped.reason));
     }
-    text + &fields(name, &input.key, &input.fields)
+    fields(name, &input.key, &input.fields, text);
 }
 
 /// Which columns are used, under which alias, and which indicators have nothing to go by.
-pub fn fields(input: &str, key: &str, fields: &[FieldReport]) -> String {
-    let mut text = String::new();
+fn fields(input: &str, key: &str, fields: &[FieldReport], text: &mut Lines) {
     let mut used = vec![format!("{key} (key)")];
     let mut absent = Vec::new();
     for (at, field) in fields.iter().enumerate() {
@@ -117,37 +117,38 @@ pub fn fields(input: &str, key: &str, fields: &[FieldReport]) -> String {
             FieldOrigin::Absent => absent.push(field.field.as_str()),
         }
     }
-    let _ = writeln!(text, "  {input} columns: {}", used.join(", "));
+    text.line(format_args!("  {input} columns: {}", used.join(", ")));
     if !absent.is_empty() {
-        let _ = writeln!(text, "  {input} lacks: {}", absent.join(", "));
+        text.line(format_args!("  {input} lacks: {}", absent.join(", ")));
     }
     for field in fields.iter().filter(|field| field.no_data && field.origin() != FieldOrigin::Absent) {
-        let _ = writeln!(text, "  {input}.{}: no value for anyone", field.field);
+        text.line(format_args!("  {input}.{}: no value for anyone", field.field));
     }
     for field in fields.iter().filter(|field| field.unparsable > 0) {
         let values = counted(field.unparsable, "value");
-        let _ = writeln!(text, "  {input}.{}: {values} not a number, taken as missing", field.field);
+        text.line(format_args!("  {input}.{}: {values} not a number, taken as missing", field.field));
     }
-    text
 }
 
-fn scores(report: &RunReport) -> String {
-    let Some(scores) = &report.scores else { return String::new() };
-    let mut text = format!(
-        "\nhealth score: mean {:.2}, median {:.2}, from {:.2} to {:.2}\n",
+fn scores(report: &RunReport) -> Lines {
+    let mut text = Lines::default();
+    let Some(scores) = &report.scores else { return text };
+    text.blank();
+    text.line(format_args!(
+        "health score: mean {:.2}, median {:.2}, from {:.2} to {:.2}",
         scores.mean, scores.median, scores.min, scores.max
-    );
+    ));
     let mut table = Table::new(&[("category", Side::Left), ("customers", Side::Right), ("share", Side::Right)]);
     let categories = report.categories.iter().map(|category| (category.name.as_str(), category.customers));
     let flags = [("(churn risk)", report.churn_risks), ("(expansion opportunity)", report.expansion_opportunities)];
     for (name, customers) in categories.chain(flags) {
         table.row([name.to_owned(), HumanCount(customers).to_string(), percent(customers, report.customers)]);
     }
-    text += &table.text();
+    text.append(&table.lines());
     text
 }
 
-fn components(report: &RunReport) -> String {
+fn components(report: &RunReport) -> Lines {
     let mut table = Table::new(&[
         ("component", Side::Left),
         ("weight", Side::Right),
@@ -164,12 +165,17 @@ fn components(report: &RunReport) -> String {
             format!("{} ({})", HumanCount(component.missing), percent(component.missing, report.customers)),
         ]);
     }
-    format!("\ncomponents\n{}", table.text())
+    let mut text = Lines::default();
+    text.blank();
+    text.line("components");
+    text.append(&table.lines());
+    text
 }
 
-fn stages(report: &RunReport) -> String {
+fn stages(report: &RunReport) -> Lines {
+    let mut text = Lines::default();
     if report.stages.is_empty() {
-        return String::new();
+        return text;
     }
     let seconds: Vec<f64> = report
         .stages
@@ -178,7 +184,9 @@ fn stages(report: &RunReport) -> String {
         .collect();
     let named = report.stages.iter().zip(&seconds);
     let parts: Vec<String> = named.map(|(stage, s)| format!("{} {s:.2}", stage_name(stage.stage()))).collect();
-    format!("\nseconds: {:.2} ({})\n", seconds.iter().sum::<f64>(), parts.join(", "))
+    text.blank();
+    text.line(format_args!("seconds: {:.2} ({})", seconds.iter().sum::<f64>(), parts.join(", ")));
+    text
 }
 
 /// Name of an input.
@@ -286,7 +294,7 @@ mod tests {
 
     #[test]
     fn the_summary_tells_what_an_operator_wants_to_know() {
-        insta::assert_snapshot!(text(&MaterializeResult { report: Some(report()), ..Default::default() }), @r"
+        insta::assert_snapshot!(text(&MaterializeResult { report: Some(report()), ..Default::default() }).as_str(), @r"
         customer_health_scores: 1,000 customers scored as of 2025-06-30T00:00:00Z
 
         inputs
@@ -330,6 +338,7 @@ mod tests {
     #[test]
     fn an_empty_table_has_no_scores_and_no_division_by_zero() {
         let empty = text(&MaterializeResult { report: Some(RunReport::default()), ..Default::default() });
+        let empty = empty.as_str();
         assert!(empty.contains("0 customers") && !empty.contains("NaN") && !empty.contains("health score:"), "{empty}");
     }
 }

@@ -1,13 +1,11 @@
 //! `validate`: is a component right, and do its inputs have what it needs?
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
 use super::args::{ComponentArgs, LimitArgs};
 use super::exit::{self, Failure};
 use super::format::{self, Format, FormatArgs};
-use super::print::list;
+use super::print::{Lines, list};
 use super::remote::{self, RemoteArgs};
 use super::summary::input_name;
 use super::{block_on, print};
@@ -80,29 +78,31 @@ async fn described(args: &ValidateArgs, recipe: &Recipe) -> Result<DescribeCompo
     }
 }
 
-fn text(file: &str, description: &DescribeComponentResponse) -> String {
+fn text(file: &str, description: &DescribeComponentResponse) -> Lines {
     let columns: Vec<&str> = description.columns.iter().map(|column| column.name.as_str()).collect();
-    let mut text = format!("{file} is valid, and its inputs can be read\n");
+    let mut text = Lines::one(format_args!("{file} is valid, and its inputs can be read"));
     let asset = description.asset.as_ref().map(|asset| asset.name.as_str());
-    let _ = writeln!(text, "  asset: {}", asset.unwrap_or_default());
-    let _ = writeln!(text, "  scorecard: {} {:.12}", description.scorecard_name, description.scorecard_hash);
+    text.line(format_args!("  asset: {}", asset.unwrap_or_default()));
+    text.line(format_args!("  scorecard: {} {:.12}", description.scorecard_name, description.scorecard_hash));
     let output = Some(description.output.as_str()).filter(|output| !output.is_empty());
-    let _ = writeln!(text, "  output: {}", output.unwrap_or("not named; give it with --output"));
-    let _ = writeln!(text, "  columns: {}", columns.join(", "));
+    text.line(format_args!("  output: {}", output.unwrap_or("not named; give it with --output")));
+    text.line(format_args!("  columns: {}", columns.join(", ")));
     for input in &description.inputs {
         let has = input.fields.iter().filter(|field| field.origin() != FieldOrigin::Absent).count();
-        let _ = writeln!(text, "  input {}: {}", input_name(input.input()), input.path);
-        let _ = writeln!(text, "    key {}, {has} of {} fields found", input.key, input.fields.len());
+        text.line(format_args!("  input {}: {}", input_name(input.input()), input.path));
+        text.line(format_args!("    key {}, {has} of {} fields found", input.key, input.fields.len()));
         for field in &input.fields {
-            let _ = match field.origin() {
-                FieldOrigin::Column | FieldOrigin::Unspecified => writeln!(text, "    {}", field.field),
-                FieldOrigin::Alias => writeln!(text, "    {}: column {}", field.field, field.source),
-                FieldOrigin::Expression => writeln!(text, "    {}: {}", field.field, field.source),
-                FieldOrigin::Absent => writeln!(text, "    {}: no such column", field.field),
+            let from = match field.origin() {
+                FieldOrigin::Column | FieldOrigin::Unspecified => String::new(),
+                FieldOrigin::Alias => format!(": column {}", field.source),
+                FieldOrigin::Expression => format!(": {}", field.source),
+                FieldOrigin::Absent => ": no such column".to_owned(),
             };
+            text.line(format_args!("    {}{from}", field.field));
         }
     }
-    text + &list("warnings", &description.warnings)
+    text.append(&list("warnings", &description.warnings));
+    text
 }
 
 #[cfg(test)]
@@ -138,7 +138,7 @@ mod tests {
             warnings: vec!["mind the gap".into()],
             ..Default::default()
         };
-        insta::assert_snapshot!(text("component.yaml", &description), @r"
+        insta::assert_snapshot!(text("component.yaml", &description).as_str(), @r"
         component.yaml is valid, and its inputs can be read
           asset: customer_health_scores
           scorecard: default 0123456789ab

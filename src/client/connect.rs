@@ -12,6 +12,7 @@ use tonic::{Request, Status};
 
 use super::{ClientError, root_cause};
 use crate::error::ErrorKind;
+use crate::shown::shown;
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -104,7 +105,7 @@ pub async fn connect(uri: &str, options: &ClientOptions) -> Result<(Channel, Bea
         let cause = root_cause(error);
         let hint = hint(&cause)
             .unwrap_or("expected the address that `customer-health serve` prints, such as http://127.0.0.1:50051");
-        let message = format!("cannot reach the server at {uri}: {cause}\nhint: {hint}");
+        let message = format!("cannot reach the server at {}: {}\nhint: {hint}", shown(uri), shown(&cause));
         ClientError::new(ErrorKind::Unavailable, message)
     };
     let bearer = Bearer::new(options.token.as_deref())?;

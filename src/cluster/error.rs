@@ -1,10 +1,11 @@
 //! Why a cluster did not do its work.
 
-use crate::error::{ErrorKind, HINT};
+use crate::error::ErrorKind;
+use crate::shown::told;
 
 /// Why a cluster did not do its work.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("Ballista scheduler {scheduler}: {reason}{HINT}{hint}")]
+#[error("{}", told(self.message(), Some(self.hint)))]
 pub struct ClusterError {
     /// `HOST:PORT` of the scheduler.
     pub scheduler: String,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::ErrorKind;
+use crate::shown::{HINT, told};
 
 /// One thing wrong with a file, at its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,17 +22,25 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+impl Problem {
+    /// `FILE:LINE:COLUMN: MESSAGE` with its hint, and all names as they are, for programs: [`Display`](fmt::Display) escapes
+    /// line ends and what else does not belong into a line.
+    pub fn as_it_is(&self) -> String {
+        let hint = self.hint.as_deref().map(|hint| format!("{HINT}{hint}")).unwrap_or_default();
+        format!("{}{hint}", self.headline())
+    }
+
+    fn headline(&self) -> String {
+        match self.line {
+            0 => format!("{}: {}", self.file, self.message),
+            line => format!("{}:{line}:{}: {}", self.file, self.column, self.message),
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if self.line > 0 {
-            write!(f, ":{}:{}", self.line, self.column)?;
-        }
-        write!(f, ": {}", self.message)?;
-        match &self.hint {
-            Some(hint) => write!(f, "\n  hint: {hint}"),
-            None => Ok(()),
-        }
+        f.write_str(&told(self.headline(), self.hint.as_deref()))
     }
 }
 
@@ -118,6 +127,14 @@ pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_with_line_ends_stays_in_its_line() {
+        let (file, path, message) = ("a\nb.yaml".to_owned(), "a".to_owned(), "unknown key `x\n\u{1b}[2J`".to_owned());
+        let problem = Problem { file, line: 1, column: 2, path, message, hint: Some("c\rd".to_owned()) };
+        assert_eq!(problem.to_string(), "a\\nb.yaml:1:2: unknown key `x\\n\\u{1b}[2J`\n  hint: c\\rd");
+        assert_eq!(problem.as_it_is(), "a\nb.yaml:1:2: unknown key `x\n\u{1b}[2J`\n  hint: c\rd");
+    }
 
     #[test]
     fn the_nearest_name_wins_and_a_far_one_is_not_offered() {

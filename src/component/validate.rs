@@ -11,9 +11,7 @@ use super::position::join;
 use super::problem::{Problem, suggest};
 use super::spec::{ComponentSpec, FormatSpec, InputSpec, ScorecardSpec, WithoutRowsSpec};
 use super::value::{PinnedStatistics, PopulationSpec, Text};
-use super::{
-    Asset, Component, Fault, Format, Input, InputOverride, Overrides, Population, Recipe, TimeFormat, Timestamp,
-};
+use super::{Asset, Component, Format, Input, InputOverride, Overrides, Population, Recipe, TimeFormat, Timestamp};
 use crate::scorecard::{Aggregate, InputName, Scorecard, Statistic};
 
 /// Days of change in score that count as stable where `trend_tolerance` is left out.
@@ -271,11 +269,11 @@ fn input(
     });
     let filters = [filter, given_filter].into_iter().flatten().collect();
     let timestamp = spec.timestamp.as_ref().map(|written| {
-        let format = written.format.as_ref().and_then(|text| {
-            let told = |fault: Fault| {
+        let format = written.format.as_ref().map(|text| {
+            TimeFormat::new(text).unwrap_or_else(|fault| {
                 problems.push(parsed.source.problem(&join(&at, "timestamp.format"), fault.message, fault.hint));
-            };
-            TimeFormat::new(text).map_err(told).ok()
+                TimeFormat::unknown()
+            })
         });
         Timestamp { column: written.column.clone(), format }
     });

@@ -1,7 +1,11 @@
 //! What a component would do, found from schemas alone; and the plan it would run.
 
+use std::fmt::Write as _;
+use std::sync::Arc;
+
 use chrono::Utc;
-use datafusion::physical_plan::displayable;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, displayable};
 
 use super::prepare::{Prepared, open};
 use super::report::{Description, InputDescription};
@@ -12,6 +16,10 @@ use crate::io::context::RunContext;
 use crate::io::source;
 use crate::plan::bind::KnownRows;
 use crate::plan::{Bound, Cutoffs, Planner, Statistics, columns};
+use crate::shown::shown;
+
+/// What a step of a plan stands in by, below the step that takes its rows.
+const INDENT: &str = "  ";
 
 /// Columns, inputs and fields of a component; no rows are read.
 ///
@@ -94,6 +102,26 @@ pub async fn plan(component: &Component, request: &RunRequest, context: &RunCont
     let context = &prepared.session(context);
     let optimized = context.session().optimize(&plan).map_err(internal)?;
     let physical = query::physical(context, &plan).await.map_err(internal)?;
-    let physical = displayable(physical.as_ref()).indent(false);
-    Ok(format!("logical plan:\n{}\n\nphysical plan:\n{physical}", optimized.display_indent()))
+    let mut text = "logical plan:\n".to_owned();
+    logical(&optimized, 0, &mut text);
+    text += "\nphysical plan:\n";
+    steps(&physical, 0, &mut text);
+    Ok(text)
+}
+
+/// The nodes of a logical plan, each in a line of its own whatever names and texts are in it.
+fn logical(plan: &LogicalPlan, depth: usize, text: &mut String) {
+    let _ = writeln!(text, "{}{}", INDENT.repeat(depth), shown(plan.display()));
+    for input in plan.inputs() {
+        logical(input, depth + 1, text);
+    }
+}
+
+/// The same of a physical plan.
+fn steps(plan: &Arc<dyn ExecutionPlan>, depth: usize, text: &mut String) {
+    let one = displayable(plan.as_ref()).one_line().to_string();
+    let _ = writeln!(text, "{}{}", INDENT.repeat(depth), shown(one.trim_end()));
+    for input in plan.children() {
+        steps(input, depth + 1, text);
+    }
 }

@@ -3,22 +3,23 @@
 use datafusion::error::DataFusionError;
 
 use crate::component::{Component, ComponentError, Problem};
-use crate::error::{ErrorKind, HINT};
+use crate::error::ErrorKind;
 use crate::io::IoError;
 use crate::plan::PlanError;
+use crate::shown::told;
 
-const EMPTIED: &str = "look at the inputs, the as-of time and the period; `--allow-empty` (`allow_empty` in a request) replaces it all the same";
+const EMPTIED: &str = "look at the inputs, the as-of time and the period; `--allow-empty` (`allow_empty` in a request) \
+                       replaces it all the same";
 const NO_CUSTOMER: &str = "keys are compared as text, trimmed, in upper and lower case as they are";
 
 /// Why a run did not succeed; each table is whole, and as it was but for those that [`IoError::PartlyPublished`] names.
+///
+/// Shown as text, names in it are escaped, so that each keeps to its line.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The component is wrong.
     #[error(transparent)]
     Component(#[from] ComponentError),
-    /// No plan could be made for the inputs.
-    #[error(transparent)]
-    Plan(PlanError),
     /// Inputs cannot be opened, or their columns do not do; all that is wrong with them is told together.
     #[error("{problems}")]
     Inputs {
@@ -31,23 +32,28 @@ pub enum EngineError {
     #[error(transparent)]
     Io(#[from] IoError),
     /// There is nobody to score, and the table that would be replaced has customers.
-    #[error(
-        "no customer has a row that counts, and the table at {path} has {rows}: it stays as it is{lost}{HINT}{EMPTIED}"
-    )]
+    #[error("{}", told(emptied(path, *rows, lost), Some(EMPTIED)))]
     Emptied {
         /// The table.
         path: String,
         /// Its rows.
         rows: u64,
-        /// What became of the rows that were read, as lines.
-        lost: String,
+        /// What became of the rows that were read, of each input.
+        lost: Vec<String>,
     },
     /// The customer to be explained is in no input.
-    #[error("customer `{customer}` is in none of the inputs{HINT}{NO_CUSTOMER}")]
+    #[error("{}", told(format_args!("customer `{customer}` is in none of the inputs"), Some(NO_CUSTOMER)))]
     NoCustomer {
         /// The customer's id.
         customer: String,
     },
+}
+
+fn emptied(path: &str, rows: u64, lost: &[String]) -> String {
+    format!(
+        "no customer has a row that counts, and the table at {path} has {rows}: it stays as it is; {}",
+        lost.join("; ")
+    )
 }
 
 impl EngineError {
@@ -55,7 +61,6 @@ impl EngineError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Component(error) => error.kind(),
-            Self::Plan(error) => error.kind(),
             Self::Inputs { kind, .. } => *kind,
             Self::Io(error) => error.kind(),
             Self::Emptied { .. } => ErrorKind::InvalidInput,
@@ -66,10 +71,8 @@ impl EngineError {
     /// Problems of the component with their places, where that is what is wrong.
     pub fn problems(&self) -> &[Problem] {
         match self {
-            Self::Component(error)
-            | Self::Plan(PlanError::Component(error) | PlanError::Unfit(error))
-            | Self::Inputs { problems: error, .. } => &error.problems,
-            _ => &[],
+            Self::Component(error) | Self::Inputs { problems: error, .. } => &error.problems,
+            Self::Io(_) | Self::Emptied { .. } | Self::NoCustomer { .. } => &[],
         }
     }
 
@@ -81,17 +84,27 @@ impl EngineError {
         let wrong = others.iter().chain(errors.iter().map(|(_, error)| error)).any(is_wrong);
         let kind = if wrong { ErrorKind::InvalidComponent } else { first };
         let placed = |(path, error): (String, Self)| {
-            if !error.problems().is_empty() {
-                return error.problems().to_vec();
+            if let Self::Component(problems) | Self::Inputs { problems, .. } = error {
+                return problems.problems;
             }
-            let (message, hint) = match &error {
-                Self::Io(error) => (error.message(), Some(error.hint())),
-                other => (other.to_string(), None),
-            };
+            let (message, hint) = error.message_and_hint();
             vec![component.problem(&path, message, hint)]
         };
         let problems = also.iter().cloned().chain(errors.into_iter().flat_map(placed)).collect();
         Self::Inputs { problems: ComponentError::new(problems), kind }
+    }
+
+    /// What is wrong, and the way out, with names as they are; of problems with places their text, which has both.
+    pub fn message_and_hint(&self) -> (String, Option<String>) {
+        let (message, hint) = match self {
+            Self::Component(problems) | Self::Inputs { problems, .. } => return (problems.to_string(), None),
+            Self::Io(error) => (error.message(), error.hint()),
+            Self::Emptied { path, rows, lost } => (emptied(path, *rows, lost), EMPTIED.to_owned()),
+            Self::NoCustomer { customer } => {
+                (format!("customer `{customer}` is in none of the inputs"), NO_CUSTOMER.to_owned())
+            }
+        };
+        (message, Some(hint))
     }
 
     /// DataFusion's error while doing something that no input explains.
@@ -110,7 +123,7 @@ impl From<PlanError> for EngineError {
         match error {
             PlanError::Component(error) => Self::Component(error),
             PlanError::Unfit(problems) => Self::Inputs { problems, kind: ErrorKind::InvalidInput },
-            other => Self::Plan(other),
+            PlanError::Internal(error) => Self::internal("planning the scores", error),
         }
     }
 }

@@ -152,7 +152,7 @@ async fn refuse_to_empty(output: &Output, prepared: &Prepared, context: &RunCont
         let dropped: Vec<String> =
             profile.dropped().iter().map(|dropped| format!("{} {}", dropped.rows, dropped.reason)).collect();
         let why = if dropped.is_empty() { String::new() } else { format!(": {}", dropped.join(", ")) };
-        format!("\n  input `{name}`: {} rows read, {} count{why}", profile.rows(), profile.kept())
+        format!("input `{name}`: {} rows read, {} count{why}", profile.rows(), profile.kept())
     });
     Err(EngineError::Emptied { path, rows, lost: lost.collect() })
 }

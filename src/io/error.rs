@@ -9,9 +9,10 @@ use super::exhausted::{exhausted, io_error};
 use super::store_error;
 use super::uri::{SCHEMES, is_uri};
 use crate::cluster::ClusterError;
-use crate::error::{ErrorKind, HINT, cause};
+use crate::error::{ErrorKind, cause};
 use crate::intake::IntakeError;
 use crate::intake::text::TextError;
+use crate::shown::told;
 
 /// Why a path cannot be read or written, or what was read cannot be used.
 #[derive(Debug)]
@@ -159,7 +160,7 @@ impl IoError {
             Self::Cluster(error) => error.message(),
             Self::OutputBusy { path } => format!("output: another run is writing {path}"),
             Self::Output { path, source, .. } => format!("output: {path} could not be written: {source}"),
-            Self::PartlyPublished { source, .. } => source.to_string(),
+            Self::PartlyPublished { source, .. } => source.message(),
             Self::TempDir { path, source } => format!("folder for temporary files: {path} cannot be used: {source}"),
             Self::Exhausted { message, .. } => message.clone(),
             Self::Internal { during, source } => format!("internal error while {during}: {source}"),
@@ -180,9 +181,10 @@ impl IoError {
             | Self::Exhausted { hint, .. }
             | Self::Cluster(ClusterError { hint, .. }) => (*hint).to_owned(),
             Self::OutputBusy { .. } => "wait for it to end, or give this run another output".to_owned(),
-            Self::PartlyPublished { new, .. } => {
-                format!("{new} is new already and could not be put back; run again, so that all tables are of one run")
-            }
+            Self::PartlyPublished { new, source } => format!(
+                "{}; {new} is new already and could not be put back; run again, so that all tables are of one run",
+                source.hint()
+            ),
             Self::TempDir { .. } => "name another one with --temp-dir".to_owned(),
             Self::Internal { .. } => {
                 "this is a fault of the program; please report it with your component.yaml".to_owned()
@@ -308,9 +310,10 @@ impl IoError {
     }
 }
 
+/// Names in it are escaped, so that each keeps to its line.
 impl fmt::Display for IoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{HINT}{}", self.message(), self.hint())
+        f.write_str(&told(self.message(), Some(&self.hint())))
     }
 }
 
@@ -338,5 +341,20 @@ impl Error for IoError {
 impl From<ClusterError> for IoError {
     fn from(error: ClusterError) -> Self {
         Self::Cluster(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_in_their_lines_and_programs_get_them_as_they_are() {
+        let (role, path, hint) = ("input `usage`".to_owned(), "/d/a\n\u{1b}[2J".to_owned(), "look at a\nb".to_owned());
+        let error = IoError::NotFound { role, path, hint };
+        assert_eq!(error.to_string(), "input `usage`: there is nothing at /d/a\\n\\u{1b}[2J\n  hint: look at a\\nb");
+        assert_eq!(error.message(), "input `usage`: there is nothing at /d/a\n\u{1b}[2J");
+        let error = IoError::PartlyPublished { new: "r".to_owned(), source: Box::new(error) };
+        assert_eq!(error.to_string().lines().count(), 2);
     }
 }

@@ -4,6 +4,7 @@ use datafusion::error::DataFusionError;
 
 use crate::component::ComponentError;
 use crate::error::ErrorKind;
+use crate::shown::shown;
 
 /// Why no plan could be made.
 #[derive(Debug, thiserror::Error)]
@@ -15,9 +16,7 @@ pub enum PlanError {
     #[error(transparent)]
     Unfit(ComponentError),
     /// The plan could not be put together: a fault of this program.
-    #[error(
-        "the scores could not be planned: {0}\n  hint: this is a fault of the program; please report it with your component.yaml"
-    )]
+    #[error("the scores could not be planned: {}", shown(.0))]
     Internal(#[from] DataFusionError),
 }
 

@@ -197,7 +197,7 @@ fn plainly(message: &dyn Display) -> String {
     {
         text = text.replace(noise, "");
     }
-    let first = text.split("\n\n").next().unwrap_or(&text).replace('\n', " ");
+    let first = text.split("\n\n").next().unwrap_or(&text).replace(['\n', '\t'], " ");
     let mut letters = first.trim().trim_end_matches('.').chars();
     letters.next().map(|c| c.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }

@@ -4,10 +4,8 @@ use tonic::Status;
 use tonic_types::StatusExt;
 
 use crate::component::Problem;
+use crate::shown::HINT;
 use crate::wire::proto::{ComponentProblem, PROBLEMS};
-
-/// What stands between a problem's message and its hint.
-const HINT: &str = "\n  hint: ";
 
 /// Reads the problems that a status has room for, and how many there are.
 pub fn read_problems(status: &Status) -> (Vec<Problem>, usize) {
@@ -67,7 +65,7 @@ mod tests {
                 let message = "input `usage`: 12:30: found: nothing".to_owned();
                 let path = "inputs.usage.key".to_owned();
                 let told = Problem { file: file.to_owned(), line, column, path, message, hint };
-                assert_eq!(parse_problem(&told.path, &told.to_string()), Some(told));
+                assert_eq!(parse_problem(&told.path, &told.as_it_is()), Some(told));
             }
         }
         assert_eq!(parse_problem("as_of", "as_of is out of range"), None);

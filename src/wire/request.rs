@@ -12,6 +12,7 @@ use crate::component::{FanOut, InputOverride, Overrides, Recipe};
 use crate::engine::RunRequest;
 use crate::error::ErrorKind;
 use crate::scorecard::InputName;
+use crate::shown::shown;
 use crate::wire::proto;
 
 /// Longest run id, in bytes: it goes into file metadata and log lines.
@@ -34,8 +35,9 @@ pub enum RequestError {
     NoComponent,
     /// The base folder is not absolute.
     #[error(
-        "component.base_dir is `{0}`, expected an absolute path\n\
-         hint: give the folder on the server's machine that relative paths start from"
+        "component.base_dir is `{}`, expected an absolute path\n\
+         hint: give the folder on the server's machine that relative paths start from",
+        shown(.0)
     )]
     RelativeBaseDir(String),
     /// A named component starts from its own folder.
@@ -72,8 +74,8 @@ pub enum RequestError {
     UnknownTable(usize, i32),
     /// An override of an output has a name that is not one of a table beside the scores.
     #[error(
-        "outputs[{0}].table_name is `{1}`, which names no table beside the scores\n\
-         hint: expected {names}; the scores go to `output`", names = fan_out_names()
+        "outputs[{0}].table_name is `{table}`, which names no table beside the scores\n\
+         hint: expected {names}; the scores go to `output`", table = shown(.1), names = fan_out_names()
     )]
     UnknownTableName(usize, String),
     /// An override of an output names one table by value and another by name.

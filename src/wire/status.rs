@@ -82,7 +82,7 @@ pub fn convert_engine_error(error: &EngineError) -> Status {
     }
     let mut room = MAX_VIOLATIONS;
     for problem in problems {
-        let description = problem.to_string();
+        let description = problem.as_it_is();
         let Some(left) = room.checked_sub(problem.path.len() + description.len()) else { break };
         room = left;
         details.add_bad_request_violation(problem.path.clone(), description);

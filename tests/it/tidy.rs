@@ -61,6 +61,18 @@ const BANS: &[Ban] = &[
         except: &["src/allocator.rs", "src/lib.rs", "tests/it/tidy.rs"],
         why: "one call sets the allocator, and nothing else is unsafe",
     },
+    Ban {
+        text: "println!",
+        under: &["src/"],
+        except: &[],
+        why: "`cli/print.rs` writes for people, in lines that no name can end",
+    },
+    Ban {
+        text: "eprintln!",
+        under: &["src/"],
+        except: &[],
+        why: "`cli/print.rs` writes for people, in lines that no name can end",
+    },
     Ban { text: "ScalarUDFImpl", under: &["src/"], except: &[], why: "the plan holds built-in expressions only" },
     Ban { text: "AggregateUDFImpl", under: &["src/"], except: &[], why: "the plan holds built-in expressions only" },
     Ban { text: "create_udf", under: &["src/"], except: &[], why: "the plan holds built-in expressions only" },

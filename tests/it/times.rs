@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use customer_health::scorecard::InputName;
 
-use crate::support::{Folder, Run, Scores};
+use crate::support::{Folder, Run, Scores, block_on, engine};
 
 const INPUT: InputName = InputName::Customer;
 
@@ -51,6 +51,24 @@ fn the_usual_ways_to_write_a_date_are_read_by_their_format() {
     );
     in_june("%s", &["1750000000", "1740000000"], &["0"]);
     in_june("am %d of %m %Y (at 5%%)", &["am 15 of 6 2025 (at 5%)", "15 of 6 2025"], &["0"]);
+}
+
+#[test]
+fn a_format_that_is_wrong_is_told_and_nothing_of_its_column() {
+    for column in ["n", "text", "empty"] {
+        let folder = Folder::new();
+        folder.text("c.csv", "customer_id,last_login_days,n,text,empty\na,1,20250615,06/15/2025,\n");
+        let text = format!("inputs: {{customer: {{path: c.csv, timestamp: {{column: {column}, format: '%m/%Q'}}}}}}\n");
+        let error = block_on(engine(None).component(&folder.recipe(&text, "o.parquet"))).unwrap_err().to_string();
+        assert!(error.contains("`%Q` is not known"), "{error}");
+        assert_eq!(error.lines().count(), 2, "{error}");
+    }
+    // What is wrong beside it is told, too.
+    let folder = Folder::new();
+    folder.text("c.csv", "customer_id,last_login_days,at\na,1,06/15/2025\n");
+    let text = "inputs: {customer: {path: c.csv, timestamp: {column: on, format: '%Q'}}}\n";
+    let error = block_on(engine(None).component(&folder.recipe(text, "o.parquet"))).unwrap_err().to_string();
+    assert!(error.contains("`%Q` is not known") && error.contains("no column `on`"), "{error}");
 }
 
 #[test]

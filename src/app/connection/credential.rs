@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::ErrorKind;
+use crate::shown::shown;
 
 /// Largest file that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -14,7 +15,7 @@ const MAX_BYTES: u64 = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
     /// The operating system refuses.
-    #[error("cannot read {flag} {}: {source}\nhint: give a file that is there and that this user may read", path.display())]
+    #[error("cannot read {flag} {}: {source}\nhint: give a file that is there and that this user may read", shown(path.display()))]
     Unreadable {
         /// The flag that names the file.
         flag: &'static str,
@@ -24,7 +25,7 @@ pub enum CredentialError {
         source: io::Error,
     },
     /// It is not what it should be.
-    #[error("{flag} {} {reason}\nhint: {hint}", path.display())]
+    #[error("{flag} {} {}\nhint: {hint}", shown(path.display()), shown(reason))]
     Invalid {
         /// The flag that names the file.
         flag: &'static str,

@@ -21,14 +21,16 @@ use crate::app::upload::Upload;
 use crate::component::{Asset, Component};
 use crate::engine::{Engine, EngineError, Observer, RunReport, RunRequest};
 use crate::error::ErrorKind;
+use crate::shown::shown;
 
 /// Why a run has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The run id belongs to another request.
     #[error(
-        "the run_id `{0}` was given to another request\n\
-         hint: give each run an id of its own, and the same id only to repeat the same request"
+        "the run_id `{}` was given to another request\n\
+         hint: give each run an id of its own, and the same id only to repeat the same request",
+        shown(.0)
     )]
     IdTaken(String),
     /// The engine failed.
