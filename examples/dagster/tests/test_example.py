@@ -50,11 +50,11 @@ def test_a_wrong_attribute_is_told_with_its_line_by_dg_check_yaml(example):
     assert f"defs.yaml:{line}" in told and "churn_treshold" in told, told
 
 
-def test_a_wrong_value_is_told_with_its_line_by_dg_check_defs(example):
+def test_what_only_the_service_can_tell_is_told_with_its_line_by_dg_check_defs(example):
     path = example / "src/health_project/defs/customer_health/defs.yaml"
-    text = path.read_text().replace("scorecard: default", "scorecard: defalt")
+    text = path.read_text().replace("scorecard: default", "scorecard: default\n  components: {engagemnt: {weight: 1}}")
     path.write_text(text)
-    line = next(at for at, line in enumerate(text.splitlines(), 1) if "defalt" in line)
+    line = next(at for at, line in enumerate(text.splitlines(), 1) if "engagemnt" in line)
     answer = dg(example, "check", "defs")
     assert answer.returncode != 0
     assert f"defs.yaml:{line}:" in (answer.stdout + answer.stderr).replace("\n", "")

@@ -168,7 +168,9 @@ class CustomerHealthScoreComponent(dg.Component, dg.Model, Documented):
     combine: _Name = None
     population: scored(Mapping[str, Any] | str | None) = None
     include_factor_breakdown: _Flag = None
-    calculate_trend: _Flag = None
+    calculate_trend: _Flag = Field(
+        default=None, description="Whether to add the trend columns: from `history`, or the partition or the run before."
+    )
     trend_tolerance: _Number = None
     include_drivers: _Flag = None
 
