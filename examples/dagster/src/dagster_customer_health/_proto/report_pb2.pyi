@@ -49,7 +49,7 @@ STAGE_PUBLISH: Stage
 STAGE_CHECK: Stage
 
 class RunReport(_message.Message):
-    __slots__ = ("run_id", "asset_name", "component_version", "scorecard_name", "scorecard_hash", "as_of", "calculated_at", "output", "customers", "scores", "categories", "churn_risks", "expansion_opportunities", "inputs", "components", "population", "warnings", "hints", "stages", "partition_key", "tags", "data_version", "config_hash", "checks", "preview_json", "churn_risk_cutoff", "expansion_opportunity_cutoff", "flags_beside_categories", "measures")
+    __slots__ = ("run_id", "asset_name", "component_version", "scorecard_name", "scorecard_hash", "as_of", "calculated_at", "output", "customers", "scores", "categories", "churn_risks", "expansion_opportunities", "inputs", "components", "population", "warnings", "hints", "stages", "partition_key", "tags", "data_version", "config_hash", "checks", "preview_json", "churn_risk_cutoff", "expansion_opportunity_cutoff", "flags_beside_categories", "measures", "join")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -86,6 +86,7 @@ class RunReport(_message.Message):
     EXPANSION_OPPORTUNITY_CUTOFF_FIELD_NUMBER: _ClassVar[int]
     FLAGS_BESIDE_CATEGORIES_FIELD_NUMBER: _ClassVar[int]
     MEASURES_FIELD_NUMBER: _ClassVar[int]
+    JOIN_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     asset_name: str
     component_version: str
@@ -115,7 +116,8 @@ class RunReport(_message.Message):
     expansion_opportunity_cutoff: float
     flags_beside_categories: int
     measures: _containers.RepeatedCompositeFieldContainer[Measure]
-    def __init__(self, run_id: _Optional[str] = ..., asset_name: _Optional[str] = ..., component_version: _Optional[str] = ..., scorecard_name: _Optional[str] = ..., scorecard_hash: _Optional[str] = ..., as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., calculated_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., output: _Optional[_Union[OutputReport, _Mapping]] = ..., customers: _Optional[int] = ..., scores: _Optional[_Union[ScoreSummary, _Mapping]] = ..., categories: _Optional[_Iterable[_Union[CategoryReport, _Mapping]]] = ..., churn_risks: _Optional[int] = ..., expansion_opportunities: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[InputReport, _Mapping]]] = ..., components: _Optional[_Iterable[_Union[ComponentReport, _Mapping]]] = ..., population: _Optional[_Iterable[_Union[StatisticReport, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., hints: _Optional[_Iterable[str]] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ..., partition_key: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., data_version: _Optional[str] = ..., config_hash: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., preview_json: _Optional[str] = ..., churn_risk_cutoff: _Optional[float] = ..., expansion_opportunity_cutoff: _Optional[float] = ..., flags_beside_categories: _Optional[int] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ...) -> None: ...
+    join: JoinReport
+    def __init__(self, run_id: _Optional[str] = ..., asset_name: _Optional[str] = ..., component_version: _Optional[str] = ..., scorecard_name: _Optional[str] = ..., scorecard_hash: _Optional[str] = ..., as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., calculated_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., output: _Optional[_Union[OutputReport, _Mapping]] = ..., customers: _Optional[int] = ..., scores: _Optional[_Union[ScoreSummary, _Mapping]] = ..., categories: _Optional[_Iterable[_Union[CategoryReport, _Mapping]]] = ..., churn_risks: _Optional[int] = ..., expansion_opportunities: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[InputReport, _Mapping]]] = ..., components: _Optional[_Iterable[_Union[ComponentReport, _Mapping]]] = ..., population: _Optional[_Iterable[_Union[StatisticReport, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., hints: _Optional[_Iterable[str]] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ..., partition_key: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., data_version: _Optional[str] = ..., config_hash: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., preview_json: _Optional[str] = ..., churn_risk_cutoff: _Optional[float] = ..., expansion_opportunity_cutoff: _Optional[float] = ..., flags_beside_categories: _Optional[int] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ..., join: _Optional[_Union[JoinReport, _Mapping]] = ...) -> None: ...
 
 class Check(_message.Message):
     __slots__ = ("name", "passed", "severity", "description", "facts")
@@ -161,6 +163,14 @@ class OutputReport(_message.Message):
     lineage: _containers.RepeatedCompositeFieldContainer[ColumnLineage]
     table_name: str
     def __init__(self, path: _Optional[str] = ..., rows: _Optional[int] = ..., bytes: _Optional[int] = ..., columns: _Optional[_Iterable[_Union[ColumnReport, _Mapping]]] = ..., table: _Optional[_Union[_component_pb2.Table, str]] = ..., asset_name: _Optional[str] = ..., uri: _Optional[str] = ..., arrow_schema: _Optional[bytes] = ..., lineage: _Optional[_Iterable[_Union[ColumnLineage, _Mapping]]] = ..., table_name: _Optional[str] = ...) -> None: ...
+
+class JoinReport(_message.Message):
+    __slots__ = ("operator", "unfit_column")
+    OPERATOR_FIELD_NUMBER: _ClassVar[int]
+    UNFIT_COLUMN_FIELD_NUMBER: _ClassVar[int]
+    operator: str
+    unfit_column: str
+    def __init__(self, operator: _Optional[str] = ..., unfit_column: _Optional[str] = ...) -> None: ...
 
 class Measure(_message.Message):
     __slots__ = ("table", "name", "labels", "value")
