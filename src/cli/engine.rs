@@ -33,7 +33,7 @@ pub struct EngineArgs {
     job_timeout: Option<u64>,
 
     /// Let plans run as DataFusion plans them, without this program's own operators: slower, with the same scores
-    #[arg(long)]
+    #[arg(long, help_heading = "Plans")]
     no_accel: bool,
 }
 

@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use super::{ClusterConfig, ClusterError};
 use crate::error::ErrorKind;
 use crate::io::context::RunContext;
-use crate::io::upload::Open;
+use crate::io::store::upload::Open;
 
 /// How long a scheduler may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);

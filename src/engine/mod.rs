@@ -63,7 +63,7 @@ pub use crate::io::output::keys as metadata_keys;
 pub use crate::io::roots::{Roots, output_place};
 pub use crate::io::scratch::file as scratch_file;
 pub use crate::io::store::StoreOptions;
-pub use crate::io::upload::uploads_ended;
+pub use crate::io::store::upload::uploads_ended;
 pub use check::{Check, Severity};
 pub use error::EngineError;
 pub use report::{

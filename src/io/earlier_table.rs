@@ -3,9 +3,10 @@
 use object_store::ObjectStoreExt;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::source;
 use super::store::Stores;
+use super::store::failure;
 use super::uri::{Uri, is_uri};
-use super::{source, store_error};
 use crate::intake::parquet_footer::{self, ParquetFault};
 use crate::io::IoError;
 use crate::io::context::RunContext;
@@ -46,9 +47,9 @@ impl Earlier {
 async fn in_store(role: &str, path: &str, context: &RunContext) -> Result<Option<ParquetMetaData>, IoError> {
     let uri = Uri::parse(role, path)?;
     let store = Stores::register(role, &uri, context)?;
-    let object = store.head(&uri.path()).await.map_err(|error| store_error::of(role, path, "read", &error))?;
+    let object = store.head(&uri.path()).await.map_err(|error| failure::of(role, path, "read", &error))?;
     parquet_footer::of_object(&store, &object).await.map_err(|fault| match fault {
-        ParquetFault::Store(error) => store_error::of(role, path, "read", &error),
+        ParquetFault::Store(error) => failure::of(role, path, "read", &error),
         fault => IoError::not_taken(role, path, &fault.into()),
     })
 }

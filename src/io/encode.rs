@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::output::Facts;
-use super::write_behind::Ahead;
+use super::write_behind::WriteBehind;
 use crate::plan::names::CUSTOMER_ID;
 
 /// Batches that may wait for the writer.
@@ -61,7 +61,7 @@ impl Encoder {
     /// # Errors
     /// Where the compression does not exist, or the file cannot be opened again.
     pub fn start(file: NamedTempFile, schema: SchemaRef, stays: bool) -> io::Result<Self> {
-        let ahead = if stays { Some(Ahead::of(file.as_file())?) } else { None };
+        let ahead = if stays { Some(WriteBehind::of(file.as_file())?) } else { None };
         let level = ZstdLevel::try_new(1).map_err(io::Error::other)?;
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
@@ -145,7 +145,7 @@ struct RowGroups {
     started: usize,
     at_a_time: usize,
     given_up: CancellationToken,
-    ahead: Option<Ahead>,
+    ahead: Option<WriteBehind>,
 }
 
 impl RowGroups {
@@ -154,7 +154,7 @@ impl RowGroups {
         schema: SchemaRef,
         properties: WriterProperties,
         given_up: CancellationToken,
-        ahead: Option<Ahead>,
+        ahead: Option<WriteBehind>,
     ) -> Result<Self, ParquetError> {
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))?;
         let (file, columns) = writer.into_serialized_writer()?;

@@ -6,7 +6,7 @@ use std::{fmt, io};
 use datafusion::error::DataFusionError;
 
 use super::exhausted::{exhausted, io_error};
-use super::store_error;
+use super::store::failure;
 use super::uri::{SCHEMES, is_uri};
 use crate::cluster::ClusterError;
 use crate::error::{ErrorKind, cause};
@@ -224,7 +224,7 @@ impl IoError {
         if let Some(found) = cause::<ClusterError>(&error) {
             return Self::Cluster(found.clone());
         }
-        if let Some(found) = store_error::of_any(during, &error) {
+        if let Some(found) = failure::of_any(during, &error) {
             return found;
         }
         match exhausted(error) {
@@ -242,7 +242,7 @@ impl IoError {
             return Self::Cluster(found.clone());
         }
         if is_uri(path)
-            && let Some(found) = store_error::of_query(role, path, &error)
+            && let Some(found) = failure::of_query(role, path, &error)
         {
             return found;
         }

@@ -1,5 +1,5 @@
 //! Paths and what lies there: where a path may lead ([`roots`], [`uri`]), how files become a table ([`source`]), object
-//! stores ([`store`], [`pinned_store`], [`upload`]), and how a table gets to its place, whole or not at all ([`output`],
+//! stores ([`store`]), and how a table gets to its place, whole or not at all ([`output`],
 //! [`encode`], [`write_behind`], [`publish`]).
 
 pub mod context;
@@ -8,15 +8,12 @@ pub mod encode;
 mod error;
 pub mod exhausted;
 pub mod output;
-pub mod pinned_store;
 pub mod publish;
 pub mod roots;
 pub mod scratch;
 pub mod source;
 pub mod spill;
 pub mod store;
-pub mod store_error;
-pub mod upload;
 pub mod uri;
 pub mod workspace;
 mod write_behind;

@@ -11,8 +11,8 @@ use tempfile::NamedTempFile;
 
 use super::encode::Encoder;
 use super::source::{local, plain};
+use super::store::upload::Upload;
 use super::store::{Claim, Purpose};
-use super::upload::Upload;
 use super::uri::{Uri, is_uri};
 use crate::io::IoError;
 use crate::io::context::RunContext;

@@ -11,13 +11,13 @@ use tokio::task::JoinHandle;
 const STRETCH: u64 = 32 << 20;
 
 /// What is on its way to disk. Belongs to a thread that may block.
-pub struct Ahead {
+pub struct WriteBehind {
     file: Arc<File>,
     begun: u64,
     syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
-impl Ahead {
+impl WriteBehind {
     /// For a file of which nothing is written yet.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl Ahead {
     /// Waits for the disk.
     ///
     /// # Errors
-    /// As with [`Ahead::so_far`].
+    /// As with [`WriteBehind::so_far`].
     pub fn wait(&mut self) -> io::Result<()> {
         match self.syncing.take() {
             Some(syncing) => Handle::current().block_on(syncing).map_err(io::Error::other)?,

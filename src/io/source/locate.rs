@@ -16,7 +16,7 @@ use crate::component::nearest;
 use crate::error::external;
 use crate::io::context::RunContext;
 use crate::io::store::Stores;
-use crate::io::store_error;
+use crate::io::store::failure;
 use crate::io::uri::{Protocol, Uri};
 use crate::regular;
 
@@ -100,13 +100,13 @@ impl Source<'_> {
                 Err(object_store::Error::NotFound { .. }) if uri.protocol != Protocol::Http => {
                     // Named without its slash, as local folders may be.
                     let below = store.list(Some(&uri.path())).try_next().await;
-                    let below = below.map_err(|error| store_error::of(self.role, self.path, "read", &error))?;
+                    let below = below.map_err(|error| failure::of(self.role, self.path, "read", &error))?;
                     if below.is_none() {
                         return Err(self.not_found(MISSING_OBJECT.to_owned()));
                     }
                     uri.folder = true;
                 }
-                Err(error) => return Err(store_error::of(self.role, self.path, "read", &error)),
+                Err(error) => return Err(failure::of(self.role, self.path, "read", &error)),
             }
         }
         let unreadable = |error| IoError::unreadable(self.role, self.path, error);

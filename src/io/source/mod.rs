@@ -29,7 +29,6 @@ use self::list::{Choice, told};
 use self::partition::{Partitions, Values};
 use self::table::{Alike, FileTable};
 use self::texts::endings;
-use super::store_error;
 use super::uri::is_uri;
 use crate::cluster::{Cluster, ClusterError};
 use crate::component::Format;
@@ -37,6 +36,7 @@ use crate::error::ErrorKind;
 use crate::intake::parquet_footer::{self, Pages};
 use crate::io::IoError;
 use crate::io::context::RunContext;
+use crate::io::store::failure;
 use crate::plan::Table;
 use crate::plan::key;
 
@@ -224,7 +224,7 @@ impl Source<'_> {
             Ok(files) if files.is_empty() => Err(self.not_found("its log has no files".to_owned())),
             Ok(files) => Ok(Some(files)),
             Err(lake::DeltaFault::Store(error)) if at.scheme() != "file" => {
-                Err(store_error::of(self.role, self.path, "read", &error))
+                Err(failure::of(self.role, self.path, "read", &error))
             }
             Err(fault) => Err(self.refused(self.path, format!("it is {what}, and {fault}"), hint)),
         }

@@ -1,5 +1,9 @@
 //! Object stores: a client for each bucket, made when it is first needed and kept as long as the engine.
 
+pub mod failure;
+pub mod pinned;
+pub mod upload;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
@@ -15,7 +19,7 @@ use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
 use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 
-use super::pinned_store::Steady;
+use self::pinned::PinnedStore;
 use super::uri::{Protocol, Uri};
 use crate::io::IoError;
 use crate::io::context::RunContext;
@@ -121,7 +125,7 @@ impl Stores {
         let store = context.stores().open(role, uri, Purpose::Read)?;
         let pinned = uri.protocol != Protocol::Http;
         let pages = context.page_checks().clone();
-        let store: Arc<dyn ObjectStore> = Arc::new(Steady::new(store, uri.store.as_str(), pinned, pages));
+        let store: Arc<dyn ObjectStore> = Arc::new(PinnedStore::new(store, uri.store.as_str(), pinned, pages));
         context.session().runtime_env().register_object_store(&uri.store, store.clone());
         Ok(store)
     }

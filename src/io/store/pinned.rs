@@ -21,7 +21,7 @@ use crate::intake::page_headers::Arriving;
 
 /// Reads objects of a store, each in one state only: a run reads an input several times, and its passes have to agree.
 #[derive(Debug)]
-pub struct Steady {
+pub struct PinnedStore {
     inner: Arc<dyn ObjectStore>,
     known: Arc<Known>,
     pages: Arc<Arriving>,
@@ -33,7 +33,7 @@ struct Known {
     tags: Option<Mutex<HashMap<Path, String>>>,
 }
 
-impl Steady {
+impl PinnedStore {
     /// A view on a store, of this name. Without `pinned` an object may change, as web servers' tags say little.
     pub fn new(inner: Arc<dyn ObjectStore>, store: &str, pinned: bool, pages: Arc<Arriving>) -> Self {
         let tags = pinned.then(Mutex::default);
@@ -64,7 +64,7 @@ impl Known {
     }
 }
 
-impl fmt::Display for Steady {
+impl fmt::Display for PinnedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.known.store)
     }
@@ -75,7 +75,7 @@ fn read_only<T>(operation: &str) -> Result<T> {
 }
 
 #[async_trait]
-impl ObjectStore for Steady {
+impl ObjectStore for PinnedStore {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let mut found = self.inner.get_opts(location, options).await?;
         found.meta = self.known.note(found.meta)?;

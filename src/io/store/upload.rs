@@ -10,9 +10,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::store_error;
-use super::uri::Uri;
+use super::failure;
 use crate::io::IoError;
+use crate::io::uri::Uri;
 
 /// Smallest size of a part that all stores take.
 const PART: u64 = 5 << 20;
@@ -153,5 +153,5 @@ impl Drop for Upload {
 }
 
 fn failure(uri: &Uri, error: &object_store::Error) -> IoError {
-    store_error::of(ROLE, &uri.to_string(), "written", error)
+    failure::of(ROLE, &uri.to_string(), "written", error)
 }
