@@ -31,7 +31,7 @@ class _Memory:
     """What this process has waited for, who did not answer, and what it was told."""
 
     spent: float = 0
-    unanswered: dict[str, ServiceError] = field(default_factory=dict)
+    unanswered: dict[tuple[str, str | None], ServiceError] = field(default_factory=dict)
     told: dict[str, str] = field(default_factory=dict)
 
 
@@ -68,7 +68,9 @@ def ask(resource: HealthScoreServiceResource, allow: Sequence[str], file: str, q
     """
     memory = _memory
     where = resource.target or resource.binary or "the local program"
-    if known := memory.unanswered.get(where):
+    # Another token may be the right one.
+    asked = (where, resource.token)
+    if known := memory.unanswered.get(asked):
         _log.warning("%s was not validated: %s (not tried again)", file, known)
         return None
     started = time.monotonic()
@@ -80,7 +82,7 @@ def ask(resource: HealthScoreServiceResource, allow: Sequence[str], file: str, q
         if error.reason in _ABOUT_THE_COMPONENT:
             raise
         in_vain = True
-        memory.unanswered[where] = error
+        memory.unanswered[asked] = error
         _log.warning("%s was not validated: %s", file, error)
         return None
     finally:

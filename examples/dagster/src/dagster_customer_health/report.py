@@ -1,12 +1,15 @@
 """From the service's report to what Dagster shows: metadata, column schema and lineage, checks."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from ._proto import component_pb2, report_pb2
+
+_log = logging.getLogger("dagster.customer_health")
 
 STORAGE = "parquet"
 """What published tables are stored as."""
@@ -128,6 +131,9 @@ def table_address(key: dg.AssetKey) -> dict[str, str]:
 def checks(found: Sequence[report_pb2.Check], key: dg.AssetKey) -> list[dg.AssetCheckResult]:
     """A result for every check that was promised; one that the service did not make counts as not passed."""
     by_name = {check.name: check for check in found}
+    # A later service may make checks that an asset of this version has not promised.
+    for name in by_name.keys() - CHECKS.keys():
+        _log.warning("the check %s of the service is none of the asset's, and is not told: %s", name, by_name[name].description)
     results = []
     for name, (severity, _) in CHECKS.items():
         check = by_name.get(name)
