@@ -15,7 +15,7 @@ use super::format::{self, Format, FormatArgs};
 use super::pipes::Pipes;
 use super::progress::Progress;
 use super::remote::{self, RemoteArgs};
-use super::{asked_to_stop, block_on, print, summary};
+use super::{block_on, listen_to_signals, print, summary};
 use crate::app::Tokens;
 use crate::client::{self, Client, ClientOptions, Notice};
 use crate::error::ErrorKind;
@@ -214,14 +214,15 @@ async fn call(
 
 /// Resolves when the process is asked to end, with what to say then.
 async fn interrupted(publishing: &Cell<bool>) -> Failure {
-    match asked_to_stop().await {
-        Ok(()) if publishing.get() => Failure::new(
-            ErrorKind::Cancelled,
-            "interrupted while the tables were put in their places or checked; each is whole, and new or as it was",
-        ),
-        Ok(()) => Failure::new(ErrorKind::Cancelled, "interrupted; the output is as it was"),
-        Err(failure) => failure,
+    match listen_to_signals() {
+        Ok(signalled) => signalled.await,
+        Err(failure) => return failure,
     }
+    let message = match publishing.get() {
+        true => "interrupted while the tables were put in their places or checked; each is whole, and new or as it was",
+        false => "interrupted; the output is as it was",
+    };
+    Failure::new(ErrorKind::Cancelled, message)
 }
 
 async fn ask(

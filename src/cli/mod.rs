@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use exit::Failure;
 use format::Format;
@@ -164,23 +165,20 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
     outcome
 }
 
-/// Resolves when the process is asked to end, by Ctrl-C or SIGTERM.
+/// Listens to signals from now on; the future resolves once the process is asked to end, by Ctrl-C or SIGTERM.
 ///
 /// # Errors
 /// Where signals cannot be listened to.
-async fn asked_to_stop() -> Result<(), Failure> {
+fn listen_to_signals() -> Result<impl Future<Output = ()>, Failure> {
     let failed = |error| Failure::io("cannot listen to signals", &error);
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupted = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
+    Ok(async move {
         tokio::select! {
-            outcome = tokio::signal::ctrl_c() => outcome.map_err(failed),
-            _ = terminated.recv() => Ok(()),
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
         }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.map_err(failed)
+    })
 }
 
 #[cfg(test)]

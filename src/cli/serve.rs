@@ -14,7 +14,7 @@ use super::exit::{self, Failure};
 use super::logging::LogArgs;
 use super::print::{self, Lines};
 use super::security::{ConnectionArgs, SecurityArgs};
-use super::{asked_to_stop, block_on};
+use super::{block_on, listen_to_signals};
 use crate::app::{self, BackgroundTasks, Metrics, RunLimits};
 use crate::engine::{EngineConfig, EngineError, Roots};
 use crate::grpc::{self, ServeError, ServerConfig};
@@ -147,6 +147,8 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         None => None,
     };
     security.warn(address);
+    // Before anybody is told that it listens, and may ask it to end.
+    let signalled = listen_to_signals()?;
     print::stdout(&Lines::one(format_args!("listening on {}://{address}", security.scheme())))?;
     let mut background = BackgroundTasks::default();
     if let Some((listener, address)) = measured {
@@ -170,7 +172,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let serving = grpc::serve(listener, async { drop(stopped.await) }, config);
     let asked = async {
         tokio::select! {
-            signal = asked_to_stop() => signal,
+            () = signalled => Ok(()),
             () = stdin_closed(), if args.until_stdin_closes => Ok(()),
         }
     };

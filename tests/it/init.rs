@@ -149,7 +149,7 @@ fn what_is_named_has_to_be_there_and_something_has_to_be_left() {
     fails(&["customers.csv", "--input", "support=weather.csv"], 4, "weather.csv: ");
     fails(&["--input", "usage=customers.csv", "--input", "usage=weather.csv"], 2, "`--input usage=...` is given twice");
     fails(&["weather.csv"], 4, "error: weather.csv: nothing in it, nor its name, tells which input it is\n  hint: ");
-    fails(&["weather.csv", "broken.parquet"], 4, "none of the tables can be taken\nweather.csv: ");
+    fails(&["weather.csv", "broken.parquet"], 4, "none of the tables can be taken\nbroken.parquet: ");
     fails(&["d"], 5, "d");
     folder.text("c.yaml", "mine");
     let told = run(&folder, &["init", "customers.csv", "-o", "c.yaml"]);
