@@ -173,6 +173,13 @@ pub fn yaml(card: &Scorecard, tables: &BTreeMap<InputName, Table>, notes: &[Note
 fn input(text: &mut String, card: &Scorecard, name: InputName, table: &Table) {
     let _ = writeln!(text, "  {name}:\n    path: {}", quoted(&table.path));
     let _ = match &table.key {
+        // Tickets, charges and events have ids of their own: named here, one would be believed.
+        Some(key) if name != InputName::Customer && key.eq_ignore_ascii_case("id") => {
+            writeln!(
+                text,
+                "    # key: COLUMN # `{key}` may be the row's own: name the column that holds the customer's id"
+            )
+        }
         Some(key) => writeln!(text, "    key: {} # holds the customer's id", quoted(key)),
         None => writeln!(text, "    # key: COLUMN # name the column that holds the customer's id"),
     };

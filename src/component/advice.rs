@@ -56,7 +56,8 @@ pub fn on(expected: &str, found: &Value, path: &[String]) -> Option<String> {
             _ => None,
         },
         ("a whole number from 0", Value::Number(number)) => {
-            number.as_f64().filter(|number| *number > 0.0).map(|number| format!("write {}", number.round()))
+            let fraction = number.as_f64().filter(|number| *number > 0.0 && number.fract() != 0.0);
+            fraction.map(|number| format!("write {}", number.round()))
         }
         (_, Value::String(text)) if expected.contains("number") || expected.contains("score") => number(text),
         _ => None,

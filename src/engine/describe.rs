@@ -10,7 +10,7 @@ use datafusion::physical_plan::{ExecutionPlan, displayable};
 use super::prepare::{Prepared, open};
 use super::report::{Description, InputDescription};
 use super::table::{self, OutputReport};
-use super::{EngineError, RunRequest, lineage, population, query, summary};
+use super::{EngineError, RunRequest, lineage, places, population, query, summary};
 use crate::component::{Component, FanOut};
 use crate::io::context::RunContext;
 use crate::io::source;
@@ -37,6 +37,7 @@ pub async fn describe(component: &Component, context: &RunContext) -> Result<Des
         }
         (Err(error), _) => return Err(error),
     };
+    places::check(component)?;
     plan_with_any_rows(component, &mut opening.bound, context)?;
     let input = |(name, input): (&crate::scorecard::InputName, &crate::plan::bind::BoundInput)| InputDescription {
         name: *name,

@@ -26,6 +26,7 @@ mod footer;
 mod grouped;
 mod limits;
 mod lineage;
+mod places;
 mod population;
 mod prepare;
 mod profile;

@@ -168,7 +168,6 @@ pub fn texts(batches: &[RecordBatch]) -> Result<Vec<(String, u64)>, DataFusionEr
     for batch in batches {
         for row in 0..batch.num_rows() {
             let text = ScalarValue::try_from_array(batch.column(0), row)?.to_string();
-            let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
             let shown = match text.char_indices().nth(SHOWN_CHARACTERS) {
                 Some((end, _)) => format!("{}...", &text[..end]),
                 None => text,

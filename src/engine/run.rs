@@ -14,7 +14,9 @@ use super::report::{Event, JoinReport, RunReport, Stage};
 use super::stages::Stages;
 use super::table::{self, OutputReport};
 use super::work::Work;
-use super::{EngineError, Observer, RunRequest, check, culprit, facts, lineage, row_ids, session, summary, unmapped};
+use super::{
+    EngineError, Observer, RunRequest, check, culprit, facts, lineage, places, row_ids, session, summary, unmapped,
+};
 use crate::accel::gather::JoinOperator;
 use crate::component::{Component, ComponentError, FanOut, Population};
 use crate::io::IoError;
@@ -40,6 +42,7 @@ pub async fn materialize(
         let problem = component.problem("output", "the component names no output".to_owned(), hint);
         return Err(ComponentError::new(vec![problem]).into());
     };
+    places::refuse_shared(component)?;
     let claim = |path: &str| Output::claim(&source::resolve(component.base_dir(), path), context);
     let output = claim(path)?;
     let besides = component.fan_out().iter().map(|(table, path)| Ok((*table, claim(path)?)));

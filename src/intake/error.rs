@@ -1,5 +1,6 @@
 //! Why a stranger's file is not taken, and the way out.
 
+use super::ipc_file::ArrowFault;
 use super::limits::LimitExceeded;
 use super::parquet_footer::ParquetFault;
 use super::text::TextError;
@@ -15,6 +16,14 @@ pub enum IntakeError {
         /// What is wrong with it.
         fault: ParquetFault,
     },
+    /// An Arrow IPC file makes a reader allocate or seek what it has not.
+    #[error("{fault}")]
+    Arrow {
+        /// Which of an input's files it is, where it has several.
+        file: Option<String>,
+        /// What is wrong with it.
+        fault: ArrowFault,
+    },
     /// A text file is not what its format says.
     #[error(transparent)]
     Text(#[from] TextError),
@@ -27,7 +36,7 @@ impl IntakeError {
     /// Path of the file that it is about, where it is one of several.
     pub fn file(&self) -> Option<&str> {
         match self {
-            Self::Parquet { file, .. } => file.as_deref(),
+            Self::Parquet { file, .. } | Self::Arrow { file, .. } => file.as_deref(),
             Self::Text(_) | Self::Limit(_) => None,
         }
     }
@@ -36,7 +45,7 @@ impl IntakeError {
     pub fn reason_for(&self, path: &str) -> String {
         match self {
             Self::Text(error) => error.reason_for(path),
-            Self::Parquet { .. } | Self::Limit(_) => self.to_string(),
+            Self::Parquet { .. } | Self::Arrow { .. } | Self::Limit(_) => self.to_string(),
         }
     }
 
@@ -44,6 +53,7 @@ impl IntakeError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Parquet { fault, .. } => fault.hint(),
+            Self::Arrow { fault, .. } => fault.hint(),
             Self::Text(error) => error.hint(),
             Self::Limit(exceeded) => exceeded.hint(),
         }

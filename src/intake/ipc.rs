@@ -5,18 +5,20 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
+use arrow::ipc::convert::fb_to_schema;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::FileWriter;
-use arrow::ipc::{BodyCompression, CompressionType, Message, root_as_message};
+use arrow::ipc::{CompressionType, Message, RecordBatch, root_as_message};
 
 use crate::panics;
 
 /// Longest description of a message. One column takes some hundred bytes.
-const MAX_METADATA: u64 = 16 << 20;
+pub const MAX_METADATA: u64 = 16 << 20;
 
 /// Most bytes of one record batch, once decompressed.
 const MAX_BATCH: u64 = 1 << 30;
@@ -37,8 +39,8 @@ pub enum StreamFault {
     #[error("message {0}: {1}")]
     Malformed(usize, String),
     /// A record batch takes too much memory.
-    #[error("message {0}: a batch of {1} bytes, and at most {MAX_BATCH} are taken; send smaller batches")]
-    TooLarge(usize, u64),
+    #[error("message {0}: a batch of {1} bytes, and at most {2} are taken; send smaller batches")]
+    TooLarge(usize, u64, u64),
     /// An LZ4 buffer could take too much memory.
     #[error(
         "message {0}: an LZ4 buffer of {1} bytes could grow beyond {MAX_BATCH}; send smaller batches, or compress with zstd"
@@ -107,7 +109,7 @@ impl Write for Metered<'_> {
 /// # Errors
 /// What is wrong with the stream, or with the disk.
 pub fn rewrite(stream: &Path, file: File, intake: &Intake) -> Result<u64, StreamFault> {
-    vet(&mut BufReader::new(File::open(stream)?))?;
+    check_stream(&mut BufReader::new(File::open(stream)?))?;
     // The decoder panics on some nonsense, such as an integer of seven bits.
     panics::expected(|| decode(stream, file, intake)).unwrap_or(Err(StreamFault::Nonsense))
 }
@@ -129,7 +131,10 @@ fn decode(stream: &Path, file: File, intake: &Intake) -> Result<u64, StreamFault
 }
 
 /// Looks at each message of a stream without decoding it.
-fn vet<R: Read + Seek>(reader: &mut R) -> Result<(), StreamFault> {
+///
+/// # Errors
+/// What is wrong with the stream.
+pub fn check_stream<R: Read + Seek>(reader: &mut R) -> Result<(), StreamFault> {
     let length = reader.seek(SeekFrom::End(0))?;
     reader.rewind()?;
     for number in 1.. {
@@ -162,24 +167,55 @@ fn vet<R: Read + Seek>(reader: &mut R) -> Result<(), StreamFault> {
         let start = reader.stream_position()?;
         let end = start.checked_add(body).filter(|end| *end <= length).ok_or_else(cut)?;
         if body > MAX_BATCH {
-            return Err(StreamFault::TooLarge(number, body));
+            return Err(StreamFault::TooLarge(number, body, MAX_BATCH));
         }
-        vet_buffers(&message, number, start, end, reader)?;
+        if let Some(schema) = message.header_as_schema()
+            && panics::expected(|| drop(fb_to_schema(schema))).is_none()
+        {
+            return Err(StreamFault::Nonsense);
+        }
+        check_lz4(&message, number)?;
+        check_buffers(&message, number, start..end, MAX_BATCH, reader)?;
         reader.seek(SeekFrom::Start(end))?;
     }
     Ok(())
 }
 
-fn vet_buffers<R: Read + Seek>(
+/// The batch that a message has in it, of rows or of a dictionary.
+fn batch_of<'a>(message: &Message<'a>) -> Option<RecordBatch<'a>> {
+    let dictionary = message.header_as_dictionary_batch().and_then(|batch| batch.data());
+    message.header_as_record_batch().or(dictionary)
+}
+
+/// Refuses LZ4 buffers that could grow beyond what is taken: the decoder does not stop at the size that is promised.
+fn check_lz4(message: &Message<'_>, number: usize) -> Result<(), StreamFault> {
+    let Some(batch) = batch_of(message) else { return Ok(()) };
+    if batch.compression().map(|compression| compression.codec()) != Some(CompressionType::LZ4_FRAME) {
+        return Ok(());
+    }
+    for buffer in batch.buffers().into_iter().flatten() {
+        let size = u64::try_from(buffer.length()).unwrap_or(0);
+        if size >= SIZE_PREFIX && size.saturating_mul(LZ4_RATIO) > MAX_BATCH {
+            return Err(StreamFault::Lz4(number, size));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a batch whose buffers lie outside of its body, in bytes of the file, or promise more than `most` bytes unpacked.
+///
+/// # Errors
+/// Which of it is so.
+pub fn check_buffers<R: Read + Seek>(
     message: &Message<'_>,
     number: usize,
-    start: u64,
-    end: u64,
+    body: Range<u64>,
+    most: u64,
     reader: &mut R,
 ) -> Result<(), StreamFault> {
-    let dictionary = message.header_as_dictionary_batch().and_then(|batch| batch.data());
-    let Some(batch) = message.header_as_record_batch().or(dictionary) else { return Ok(()) };
-    let compression = batch.compression().map(|compression: BodyCompression<'_>| compression.codec());
+    let Some(batch) = batch_of(message) else { return Ok(()) };
+    let (start, end) = (body.start, body.end);
+    let compression = batch.compression();
     let mut total = 0_u64;
     for buffer in batch.buffers().into_iter().flatten() {
         let malformed = || StreamFault::Malformed(number, "a buffer that lies outside of its message".to_owned());
@@ -190,21 +226,18 @@ fn vet_buffers<R: Read + Seek>(
             return Err(malformed());
         }
         let mut unpacked = size;
-        if let Some(codec) = compression.filter(|_| size >= SIZE_PREFIX) {
+        if compression.is_some() && size >= SIZE_PREFIX {
             reader.seek(SeekFrom::Start(from))?;
             let mut promised = [0; SIZE_PREFIX as usize];
             reader.read_exact(&mut promised)?;
             // A negative size says that the buffer is not compressed after all.
             if let Ok(promised) = u64::try_from(i64::from_le_bytes(promised)) {
                 unpacked = promised;
-                if codec == CompressionType::LZ4_FRAME && size.saturating_mul(LZ4_RATIO) > MAX_BATCH {
-                    return Err(StreamFault::Lz4(number, size));
-                }
             }
         }
         total = total.saturating_add(unpacked);
-        if total > MAX_BATCH {
-            return Err(StreamFault::TooLarge(number, total));
+        if compression.is_some() && total > most {
+            return Err(StreamFault::TooLarge(number, total, most));
         }
     }
     Ok(())
@@ -276,7 +309,7 @@ mod tests {
         let boundary = whole.len() - 8;
         for at in (0..whole.len()).step_by(97).chain([boundary - 1, boundary + 3, boundary + 7]) {
             // Between messages a stream may end; the caller's own end mark tells that it should not have.
-            if vet(&mut Cursor::new(&whole[..at])).is_ok() {
+            if check_stream(&mut Cursor::new(&whole[..at])).is_ok() {
                 assert!(rewritten(&whole[..at]).is_ok_and(|rows| rows < 10_000), "{at}");
             }
         }
@@ -292,7 +325,7 @@ mod tests {
         let promised = 40_000_i64.to_le_bytes();
         let at = bytes.windows(8).position(|window| window == promised).unwrap();
         bytes[at..at + 8].copy_from_slice(&(1_i64 << 50).to_le_bytes());
-        assert!(matches!(rewritten(&bytes), Err(StreamFault::TooLarge(_, _))));
+        assert!(matches!(rewritten(&bytes), Err(StreamFault::TooLarge(..))));
     }
 
     #[test]

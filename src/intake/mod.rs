@@ -2,10 +2,11 @@
 //!
 //! A reader makes room for what a file promises. Here those promises are held against the file itself and against limits
 //! first: footers and page headers of Parquet ([`parquet_footer`], [`page_index`], [`page_headers`], with [`thrift`], which
-//! they are written in), Arrow IPC ([`ipc`]), and the records of CSV and JSON ([`text`]).
+//! they are written in), Arrow IPC ([`ipc`], [`ipc_file`]), and the records of CSV and JSON ([`text`]).
 
 mod error;
 pub mod ipc;
+pub mod ipc_file;
 pub mod limits;
 pub mod page_headers;
 pub mod page_index;

@@ -76,17 +76,9 @@ impl Output {
             return Ok(Self::Object(uri, claim));
         }
         let failed = |error| failure(path, error);
-        // Through a link to the file that is meant, so that readers of either name see the new table.
-        let target = plain(&local("output", path)?).map_err(failed)?;
+        let target = local_target(path)?;
         let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let folder = target.parent().map(Path::to_owned).unwrap_or_default();
-        if name.is_empty() || target.is_dir() || path.ends_with('/') {
-            return Err(failed(io::Error::from(io::ErrorKind::IsADirectory)));
-        }
-        // Whatever keeps it from being looked at keeps it from being replaced, and is told then.
-        if let Ok(found) = fs::metadata(&target) {
-            regular::check(&found).map_err(failed)?;
-        }
         fs::create_dir_all(&folder).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => failed(io::Error::from(io::ErrorKind::NotADirectory)),
             _ => failed(error),
@@ -152,6 +144,49 @@ impl Output {
         // Without this a power cut could bring the old name back, though never a part of a file.
         File::open(&folder.path).and_then(|folder| synced(&folder)).map_err(failed)?;
         Ok(bytes)
+    }
+}
+
+/// The file that a local output is, or will be; nothing is made.
+fn local_target(path: &str) -> Result<PathBuf, IoError> {
+    let failed = |error| failure(path, error);
+    // Through a link to the file that is meant, so that readers of either name see the new table.
+    let target = plain(&local("output", path)?).map_err(failed)?;
+    if target.file_name().is_none() || target.is_dir() || path.ends_with('/') {
+        return Err(failed(io::Error::from(io::ErrorKind::IsADirectory)));
+    }
+    // Whatever keeps it from being looked at keeps it from being replaced, and is told then.
+    if let Ok(found) = fs::metadata(&target) {
+        regular::check(&found).map_err(failed)?;
+    }
+    Ok(target)
+}
+
+/// Where an output is, the same for all ways of writing its path.
+///
+/// # Errors
+/// Where it can be no output.
+pub fn place_of(path: &str) -> Result<String, IoError> {
+    if is_uri(path) {
+        return Ok(Uri::parse("output", path)?.writable("output")?.place());
+    }
+    Ok(local_target(path)?.display().to_string())
+}
+
+/// Refuses a path that no table can be written to, as far as that can be told without writing.
+///
+/// # Errors
+/// Where it is a folder or no regular file, or leads through one that is no folder.
+pub fn check_place(path: &str) -> Result<(), IoError> {
+    place_of(path)?;
+    if is_uri(path) {
+        return Ok(());
+    }
+    let target = local_target(path)?;
+    let above = target.ancestors().skip(1).find(|folder| folder.symlink_metadata().is_ok());
+    match above.is_none_or(Path::is_dir) {
+        true => Ok(()),
+        false => Err(failure(path, io::Error::from(io::ErrorKind::NotADirectory))),
     }
 }
 

@@ -59,6 +59,7 @@ mod store_folders;
 mod store_protocols;
 mod store_users;
 mod stores;
+mod strangers;
 mod streamed;
 mod support;
 mod tables;

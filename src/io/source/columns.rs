@@ -106,7 +106,7 @@ async fn of_file(
     match format {
         Format::Arrow => {
             let merged = ArrowFormat.infer_schema(context.session(), store, files).await?;
-            with_repeats(merged, &names_in_arrow(store.as_ref(), file).await?)
+            Ok(without_facts(&with_repeats(merged, &names_in_arrow(store.as_ref(), file).await?)?))
         }
         _ => {
             let metadata = DFParquetMetadata::new(store.as_ref(), file)
@@ -114,9 +114,15 @@ async fn of_file(
                 .with_file_metadata_cache(Some(
                     context.session().runtime_env().cache_manager.get_file_metadata_cache(),
                 ));
-            Ok(Arc::new(metadata.fetch_schema().await?))
+            Ok(without_facts(&Arc::new(metadata.fetch_schema().await?)))
         }
     }
+}
+
+/// A schema without what its writer tells of the whole file, as pandas does: it is no part of the table, and tables that are
+/// joined would differ in it.
+fn without_facts(schema: &SchemaRef) -> SchemaRef {
+    Arc::new(Schema::new(schema.fields().clone()))
 }
 
 /// Names of the columns in the schema of an Arrow file, which stands at its end, or of a stream, which begins with it; none

@@ -1,5 +1,6 @@
 //! Inputs: from a path, folder or glob to a table with a schema.
 
+mod arrow_files;
 mod columns;
 mod files;
 mod lake;
@@ -116,6 +117,10 @@ impl Source<'_> {
                 _ => Pages::Arriving(context.page_checks().clone(), choice.root.object_store().as_str().to_owned()),
             };
             let checked = parquet_footer::check_files(&store, &files, pages, &limits).await;
+            checked.map_err(|error| IoError::not_taken(self.role, self.path, &error))?;
+        }
+        if format == Format::Arrow {
+            let checked = arrow_files::check_files(&at, &store, &files).await;
             checked.map_err(|error| IoError::not_taken(self.role, self.path, &error))?;
         }
         let columns = Columns::read(self, format, context, (&at, &store), &files).await?;
