@@ -49,13 +49,16 @@ fn unpacked(expr: Expr, data_type: &DataType) -> Expr {
 
 /// Bytes without a mark of what they are: text that its writer did not mark as such, or UUIDs.
 ///
-/// Sixteen bytes are a UUID where they cannot be text: of ten million random ones about two could. Other bytes that are no text
-/// fail. In views the place of a null may still hold another row's bytes, which fail too unless they are copied.
+/// Sixteen bytes are a UUID where they say so, by its version and variant, or where they cannot be text. Other bytes that are no
+/// text fail. In views the place of a null may still hold another row's bytes, which fail too unless they are copied.
 fn text_or_uuid(bytes: Expr, viewed: bool) -> Result<Expr> {
     let hex = hex(bytes.clone());
+    let digit = |at: i64| substring(hex.clone(), lit(at), lit(1_i64));
+    // As RFC 9562 has it. No text of ASCII does: the byte with the variant is not of it.
+    let says_so = digit(13).between(lit("1"), lit("8")).and(digit(17).between(lit("8"), lit("b")));
     let text = try_cast(bytes.clone(), DataType::Utf8View);
     let printable = text.clone().is_not_null().and(binary_expr(text, Operator::RegexNotMatch, lit(UNPRINTABLE)));
-    let is_uuid = octet_length(hex.clone()).eq(lit(2 * UUID_BYTES)).and(not(printable));
+    let is_uuid = octet_length(hex.clone()).eq(lit(2 * UUID_BYTES)).and(says_so.or(not(printable)));
     let copied = if viewed { cast(bytes, DataType::Binary) } else { bytes };
     when(is_uuid, uuid(hex)?).otherwise(trimmed(copied))
 }

@@ -84,7 +84,7 @@ fn a_run_its_checks_and_what_explains_it() {
         assert!(stdout.contains(part), "{part}: {stdout}");
     }
     let (stdout, _) = told(&folder, &[&["materialize", "c.yaml", "--checks"], &at[..]].concat(), 0);
-    for part in ["t\\u{202e}.parquet\n", &format!("{SHOWN}_key (key)"), "\"a FORGED  [31m 2J\\u{202e}z\" (1)"] {
+    for part in ["t\\u{202e}.parquet\n", &format!("{SHOWN}_key (key)"), &format!("\"{SHOWN}\" (1)")] {
         assert!(stdout.contains(part), "{part}: {stdout}");
     }
     assert!(stdout.contains("/outt\\u{202e}.parquet (2 rows"), "{stdout}");

@@ -114,7 +114,10 @@ async fn of_file(
                 .with_file_metadata_cache(Some(
                     context.session().runtime_env().cache_manager.get_file_metadata_cache(),
                 ));
-            Ok(without_facts(&Arc::new(metadata.fetch_schema().await?)))
+            let schema = Arc::new(metadata.fetch_schema().await?);
+            // A table that is sent back as it was published keeps what the run says of it.
+            let skipped = context.session().config_options().execution.parquet.skip_metadata;
+            Ok(if skipped { without_facts(&schema) } else { schema })
         }
     }
 }
