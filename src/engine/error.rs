@@ -32,7 +32,7 @@ pub enum EngineError {
     #[error(transparent)]
     Io(#[from] IoError),
     /// There is nobody to score, and the table that would be replaced has customers.
-    #[error("{}", told(emptied(path, *rows, lost), Some(EMPTIED)))]
+    #[error("{}", self.text())]
     Emptied {
         /// The table.
         path: String,
@@ -42,18 +42,11 @@ pub enum EngineError {
         lost: Vec<String>,
     },
     /// The customer to be explained is in no input.
-    #[error("{}", told(format_args!("customer `{customer}` is in none of the inputs"), Some(NO_CUSTOMER)))]
+    #[error("{}", self.text())]
     NoCustomer {
         /// The customer's id.
         customer: String,
     },
-}
-
-fn emptied(path: &str, rows: u64, lost: &[String]) -> String {
-    format!(
-        "no customer has a row that counts, and the table at {path} has {rows}: it stays as it is; {}",
-        lost.join("; ")
-    )
 }
 
 impl EngineError {
@@ -99,12 +92,23 @@ impl EngineError {
         let (message, hint) = match self {
             Self::Component(problems) | Self::Inputs { problems, .. } => return (problems.to_string(), None),
             Self::Io(error) => (error.message(), error.hint()),
-            Self::Emptied { path, rows, lost } => (emptied(path, *rows, lost), EMPTIED.to_owned()),
+            Self::Emptied { path, rows, lost } => (
+                format!(
+                    "no customer has a row that counts, and the table at {path} has {rows}: it stays as it is; {}",
+                    lost.join("; ")
+                ),
+                EMPTIED.to_owned(),
+            ),
             Self::NoCustomer { customer } => {
                 (format!("customer `{customer}` is in none of the inputs"), NO_CUSTOMER.to_owned())
             }
         };
         (message, Some(hint))
+    }
+
+    fn text(&self) -> String {
+        let (message, hint) = self.message_and_hint();
+        told(message, hint.as_deref())
     }
 
     /// DataFusion's error while doing something that no input explains.

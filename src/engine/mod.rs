@@ -57,6 +57,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::execute_stream;
 
+pub use crate::accel::gather::JoinReport;
 pub use crate::cluster::{ClusterConfig, ClusterError, NO_BALLISTA};
 pub use crate::intake::ipc::TakeRoom;
 pub use crate::io::IoError;
@@ -69,8 +70,7 @@ pub use check::{Check, Severity};
 pub use error::EngineError;
 pub use report::{
     ComponentExplanation, ComponentReport, Description, Dropped, Event, Explanation, FieldOrigin, FieldReport,
-    IndicatorExplanation, InputDescription, InputReport, JoinReport, RunReport, ScoreSummary, Stage, StageReport,
-    StatisticReport,
+    IndicatorExplanation, InputDescription, InputReport, RunReport, ScoreSummary, Stage, StageReport, StatisticReport,
 };
 pub use session::EngineConfig;
 pub use table::{ColumnLineage, ColumnReport, OutputReport, SourceColumn, columns_of_scores};

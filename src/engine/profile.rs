@@ -99,8 +99,7 @@ impl Profile {
             unreadable =
                 query::rows(&work.context, &plan).await.and_then(|rows| texts(&rows)).map_err(unreadable_input)?;
         }
-        let unmapped = BTreeMap::new();
-        let profile = Self { counts, unmapped, unreadable, strangers: Strangers::default(), footer };
+        let profile = Self { counts, unmapped: BTreeMap::new(), unreadable, strangers: Strangers::default(), footer };
         admit(profile.rows())?;
         Ok(profile)
     }

@@ -10,7 +10,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use futures::StreamExt;
 
-use crate::accel::gather::{GatherExec, JoinOperator};
+use crate::accel::gather::{GatherExec, JoinReport};
 #[cfg(feature = "ballista")]
 use crate::cluster::{ballista, split};
 use crate::io::context::RunContext;
@@ -59,8 +59,8 @@ impl Running {
     }
 
     /// What joins the inputs in it.
-    pub fn join_operator(&self) -> JoinOperator {
-        JoinOperator::of(self.watched.plan())
+    pub fn join(&self) -> JoinReport {
+        JoinReport::of(self.watched.plan())
     }
 
     /// The next batch, where there is one.

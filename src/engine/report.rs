@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::check::Check;
 use super::table::{ColumnReport, OutputReport};
+use crate::accel::gather::JoinReport;
 use crate::plan::Cutoffs;
 use crate::scorecard::InputName;
 
@@ -72,15 +73,6 @@ pub struct RunReport {
     pub hints: Vec<String>,
     /// Stages in the order in which they ran.
     pub stages: Vec<StageReport>,
-}
-
-/// What brought the rows of a customer from several inputs together.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct JoinReport {
-    /// `GatherExec`, which is the faster one, or `AggregateExec`; `None` where one input is read and nothing is joined.
-    pub operator: Option<&'static str>,
-    /// The first column for which it could not be `GatherExec`.
-    pub unfit_column: Option<String>,
 }
 
 /// Distribution of health_score.

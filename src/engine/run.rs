@@ -10,15 +10,15 @@ use super::fan_out::FannedOut;
 use super::fold::Fold;
 use super::prepare::{Effort, Prepared};
 use super::query::Running;
-use super::report::{Event, JoinReport, RunReport, Stage};
+use super::report::{Event, RunReport, Stage};
 use super::stages::Stages;
 use super::table::{self, OutputReport};
 use super::work::Work;
 use super::{
     EngineError, Observer, RunRequest, check, culprit, facts, lineage, places, row_ids, session, summary, unmapped,
 };
-use crate::accel::gather::JoinOperator;
-use crate::component::{Component, ComponentError, FanOut, Population};
+use crate::accel::gather::JoinReport;
+use crate::component::{Component, ComponentError, FanOut};
 use crate::io::IoError;
 use crate::io::context::RunContext;
 use crate::io::earlier_table::Earlier;
@@ -53,8 +53,8 @@ pub async fn materialize(
     for (table, output) in &besides {
         let key = format!("fan_out.{}", table.name());
         refuse_own_files(component, &key, output, &prepared)?;
-        refuse_earlier(component, &key, output)?;
     }
+    places::refuse_earlier(component)?;
     for warning in &prepared.opening.warnings {
         observer(Event::Warning(warning.clone()));
     }
@@ -179,27 +179,6 @@ fn refuse_own_files(component: &Component, key: &str, output: &Output, prepared:
     Err(ComponentError::new(vec![component.problem(key, message, hint)]).into())
 }
 
-/// Refuses a table beside the scores that would take the place of earlier ones, which the next run reads.
-fn refuse_earlier(component: &Component, key: &str, output: &Output) -> Result<(), EngineError> {
-    let population = match component.population() {
-        Population::FromOutput(path) => Some(path.as_str()),
-        Population::FromRun | Population::Pinned(_) => None,
-    };
-    for (what, path) in [("history", component.history()), ("population", population)] {
-        let Some(path) = path.map(|path| source::resolve(component.base_dir(), path)) else { continue };
-        let same = match output {
-            Output::File(target, _) => source::plain(path.as_ref()).is_ok_and(|path| path == *target),
-            Output::Object(uri, _) => uri.to_string() == path,
-        };
-        if same {
-            let message = format!("the output {} is what `{what}` reads", output.path());
-            let hint = Some("give the table a place of its own".to_owned());
-            return Err(ComponentError::new(vec![component.problem(key, message, hint)]).into());
-        }
-    }
-    Ok(())
-}
-
 /// What a run works with.
 struct Run<'a> {
     component: &'a Component,
@@ -247,7 +226,7 @@ impl Run<'_> {
             Ok(started) => started,
             Err(error) => return Err(at_fault(error).await),
         };
-        let join = join_report(batches.join_operator());
+        let join = batches.join();
         tracing::debug!(operator = join.operator, unfit_column = join.unfit_column, "inputs are joined");
         while let Some(batch) = batches.next().await {
             let folded = batch.and_then(|batch| {
@@ -270,15 +249,6 @@ impl Run<'_> {
         let facts = facts::of_scores(facts, prepared, &fold, &data_version)?;
         let staged = writer.finish(facts).await?;
         Ok(Some(Written { staged, tables: besides.finish().await?, fold, data_version, join }))
-    }
-}
-
-/// A plan's join as the report tells it.
-fn join_report(operator: JoinOperator) -> JoinReport {
-    match operator {
-        JoinOperator::None => JoinReport::default(),
-        JoinOperator::Gather => JoinReport { operator: Some("GatherExec"), unfit_column: None },
-        JoinOperator::Aggregate { column } => JoinReport { operator: Some("AggregateExec"), unfit_column: column },
     }
 }
 

@@ -5,10 +5,9 @@ use super::fold::{Fold, without_events};
 use super::population;
 use super::prepare::Prepared;
 use super::profile::Profile;
-use super::report::{
-    ComponentReport, FieldOrigin, FieldReport, InputReport, JoinReport, RunReport, ScoreSummary, StatisticReport,
-};
+use super::report::{ComponentReport, FieldOrigin, FieldReport, InputReport, RunReport, ScoreSummary, StatisticReport};
 use super::table::OutputReport;
+use crate::accel::gather::JoinReport;
 use crate::component::Component;
 use crate::plan::bind::{BoundField, BoundInput, Origin};
 use crate::plan::names;

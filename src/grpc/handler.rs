@@ -13,6 +13,7 @@ use crate::app::run::runs::Work;
 use crate::app::service::{Service, Validation};
 use crate::app::table_stream::{CallerGone, SendTableError};
 use crate::app::upload::Upload;
+use crate::component::Recipe;
 use crate::engine::{Observer, no_observer};
 use crate::wire::answer::{
     convert_description, convert_explanation, convert_invalid, convert_scorecards, convert_unchecked, convert_valid,
@@ -22,9 +23,9 @@ use crate::wire::proto::customer_health_service_server::CustomerHealthService;
 use crate::wire::proto::materialize_stream_response::Event;
 use crate::wire::proto::{
     ComponentSource, Delivery, DescribeComponentRequest, DescribeComponentResponse, ExplainCustomerRequest,
-    ExplainCustomerResponse, ListScorecardsRequest, ListScorecardsResponse, MaterializeRequest, MaterializeResponse,
-    MaterializeStreamRequest, MaterializeStreamResponse, MaterializeSyncRequest, MaterializeSyncResponse, OutputChunk,
-    StreamStart, ValidateComponentRequest, ValidateComponentResponse,
+    ExplainCustomerResponse, InputOverride, ListScorecardsRequest, ListScorecardsResponse, MaterializeRequest,
+    MaterializeResponse, MaterializeStreamRequest, MaterializeStreamResponse, MaterializeSyncRequest,
+    MaterializeSyncResponse, OutputChunk, StreamStart, ValidateComponentRequest, ValidateComponentResponse,
 };
 use crate::wire::report::{convert_result, convert_summary};
 use crate::wire::request::{named_component, read_explain_request, read_recipe, read_request};
@@ -46,6 +47,17 @@ impl Handler {
         let found = self.0.catalog.find(name).map_err(|error| convert_catalog_error(&error))?;
         let (file, base_dir, text) = (found.file, found.base_dir, Some(Source::Text(found.text)));
         Ok(Some(ComponentSource { file, base_dir, source: text, variables: source.variables }))
+    }
+
+    /// The recipe of a request that asks about a component.
+    fn read_recipe(
+        &self,
+        component: Option<ComponentSource>,
+        inputs: Vec<InputOverride>,
+        history: String,
+    ) -> Result<Recipe, Status> {
+        let recipe = read_recipe(self.resolve_component(component)?, inputs, history);
+        recipe.map_err(|error| convert_request_error(&error))
     }
 
     /// Starts the run that is asked for, or joins the one that has its id.
@@ -178,8 +190,7 @@ impl CustomerHealthService for Handler {
         request: Request<ValidateComponentRequest>,
     ) -> Result<Response<ValidateComponentResponse>, Status> {
         let ValidateComponentRequest { component, inputs, history } = request.into_inner();
-        let recipe = read_recipe(self.resolve_component(component)?, inputs, history);
-        let recipe = recipe.map_err(|error| convert_request_error(&error))?;
+        let recipe = self.read_recipe(component, inputs, history)?;
         let validated = async {
             let validation = self.0.validate(recipe).await.map_err(|error| convert_engine_error(&error))?;
             Ok(match validation {
@@ -196,8 +207,7 @@ impl CustomerHealthService for Handler {
         request: Request<DescribeComponentRequest>,
     ) -> Result<Response<DescribeComponentResponse>, Status> {
         let DescribeComponentRequest { component, inputs, history } = request.into_inner();
-        let recipe = read_recipe(self.resolve_component(component)?, inputs, history);
-        let recipe = recipe.map_err(|error| convert_request_error(&error))?;
+        let recipe = self.read_recipe(component, inputs, history)?;
         let described = async {
             let described = self.0.describe(recipe).await.map_err(|error| convert_engine_error(&error));
             described.map(|(component, description)| convert_description(&component, description))

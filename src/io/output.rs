@@ -166,11 +166,11 @@ fn local_target(path: &str) -> Result<PathBuf, IoError> {
 ///
 /// # Errors
 /// Where it can be no output.
-pub fn place_of(path: &str) -> Result<String, IoError> {
-    if is_uri(path) {
-        return Ok(Uri::parse("output", path)?.writable("output")?.place());
+pub fn place_of(path: &str) -> Result<PathBuf, IoError> {
+    match is_uri(path) {
+        true => Ok(PathBuf::from(Uri::parse("output", path)?.writable("output")?.place())),
+        false => local_target(path),
     }
-    Ok(local_target(path)?.display().to_string())
 }
 
 /// Refuses a path that no table can be written to, as far as that can be told without writing.
@@ -178,12 +178,11 @@ pub fn place_of(path: &str) -> Result<String, IoError> {
 /// # Errors
 /// Where it is a folder or no regular file, or leads through one that is no folder.
 pub fn check_place(path: &str) -> Result<(), IoError> {
-    place_of(path)?;
+    let place = place_of(path)?;
     if is_uri(path) {
         return Ok(());
     }
-    let target = local_target(path)?;
-    let above = target.ancestors().skip(1).find(|folder| folder.symlink_metadata().is_ok());
+    let above = place.ancestors().skip(1).find(|folder| folder.symlink_metadata().is_ok());
     match above.is_none_or(Path::is_dir) {
         true => Ok(()),
         false => Err(failure(path, io::Error::from(io::ErrorKind::NotADirectory))),

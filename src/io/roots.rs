@@ -2,6 +2,7 @@
 
 use std::path::{Component as Part, Path, PathBuf};
 
+use super::output::place_of;
 use super::source;
 use super::uri::{Uri, is_uri};
 use crate::component::{Component, Population};
@@ -132,11 +133,7 @@ pub fn admit(roots: Option<&Roots>, component: &Component) -> Result<(), IoError
 
 /// Where a component's output will be, the same for all ways of naming it, so that runs for it can wait for one another.
 pub fn output_place(component: &Component) -> Option<PathBuf> {
-    let path = source::resolve(component.base_dir(), component.output()?);
-    if is_uri(&path) {
-        return Uri::parse("output", &path).ok().map(|uri| PathBuf::from(uri.place()));
-    }
-    real(&source::local("output", &path).ok()?)
+    place_of(&source::resolve(component.base_dir(), component.output()?)).ok()
 }
 
 /// Where a path leads, as far as it exists; what does not exist yet is taken as it stands. `None` where that cannot be

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
+use customer_health::component::Component;
 use customer_health::error::ErrorKind;
 
-use crate::support::{Folder, Run, batch, floats, texts};
+use crate::support::{Folder, Run, batch, block_on, engine, floats, texts};
 
 /// The same table with a fact of its writer's, as pandas puts its index and types there.
 fn told(table: &RecordBatch, fact: &str) -> RecordBatch {
@@ -82,4 +83,28 @@ fn tables_at_one_place_are_told_however_it_is_written() {
         assert_eq!(error.kind(), ErrorKind::InvalidComponent, "{place}: {error}");
         assert!(error.to_string().contains("another table is written to"), "{place}: {error}");
     }
+}
+
+#[test]
+fn a_place_that_can_take_no_table_is_told_before_a_run() {
+    let folder = three_inputs();
+    fs::create_dir(folder.path("d")).unwrap();
+    folder.text("file", "");
+    let told = |output: &str, more: &str| {
+        let mut recipe = folder.recipe(&format!("inputs: {{usage: usage.parquet}}\n{more}"), "x");
+        recipe.overrides.output = Some(folder.path(output).display().to_string());
+        let component = Component::new(&recipe).unwrap();
+        block_on(engine(None).describe(&component)).err().map(|error| (error.kind(), error.to_string()))
+    };
+    assert_eq!(told("new/folder/out.parquet", ""), None);
+    for output in ["d", "file/out.parquet", "file/deep/out.parquet"] {
+        let (kind, text) = told(output, "").unwrap_or_else(|| panic!("{output}"));
+        assert_eq!(kind, ErrorKind::InvalidComponent, "{output}: {text}");
+        assert!(text.contains("could not be written"), "{output}: {text}");
+    }
+    folder.score("inputs: {usage: usage.parquet}\n");
+    let earlier = "calculate_trend: true\nhistory: out.parquet\nfan_out: {churn_risk: d/../out.parquet}\n";
+    let (kind, text) = told("new.parquet", earlier).unwrap();
+    assert_eq!(kind, ErrorKind::InvalidComponent, "{text}");
+    assert!(text.contains("is what `history` reads"), "{text}");
 }

@@ -11,36 +11,28 @@ use super::exec::GatherExec;
 use super::rule::unfit_column;
 
 /// What brings the rows of a customer from several inputs together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JoinOperator {
-    /// Nothing: there is one input.
-    None,
-    /// [`GatherExec`].
-    Gather,
-    /// DataFusion's own grouping.
-    Aggregate {
-        /// The first column for which [`GatherExec`] cannot do it; `None` where no column is at fault.
-        column: Option<String>,
-    },
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JoinReport {
+    /// `GatherExec`, which is the faster one, or `AggregateExec`; `None` where one input is read and nothing is joined.
+    pub operator: Option<&'static str>,
+    /// The first column for which it could not be `GatherExec`.
+    pub unfit_column: Option<String>,
 }
 
-impl JoinOperator {
+impl JoinReport {
     /// The operator in a plan that is ready to run.
     pub fn of(plan: &Arc<dyn ExecutionPlan>) -> Self {
-        let mut found = Self::None;
+        let mut found = Self::default();
         // A plan that was made has no node that cannot be visited.
         let _ = plan.apply(|node| {
-            if node.downcast_ref::<GatherExec>().is_some() && node.children().into_iter().any(reads_union) {
-                found = Self::Gather;
-                return Ok(TreeNodeRecursion::Stop);
-            }
-            if let Some(grouping) = node.downcast_ref::<AggregateExec>()
+            if node.is::<GatherExec>() && node.children().into_iter().any(reads_union) {
+                found.operator = Some("GatherExec");
+            } else if let Some(grouping) = node.downcast_ref::<AggregateExec>()
                 && reads_union(grouping.input())
             {
-                found = Self::Aggregate { column: unfit_column(grouping) };
-                return Ok(TreeNodeRecursion::Stop);
+                found = Self { operator: Some("AggregateExec"), unfit_column: unfit_column(grouping) };
             }
-            Ok(TreeNodeRecursion::Continue)
+            Ok(if found.operator.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
         });
         found
     }

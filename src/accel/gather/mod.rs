@@ -18,7 +18,7 @@ mod rule;
 mod spilled;
 
 pub use exec::GatherExec;
-pub use join::JoinOperator;
+pub use join::JoinReport;
 pub use key::is_inline;
 pub use repeats::repeats_of;
 pub use rule::Gathering;

@@ -14,6 +14,7 @@ use url::Url;
 use super::{LOOKS, shown};
 use crate::intake::IntakeError;
 use crate::intake::ipc_file::{ArrowFault, check_file};
+use crate::regular;
 
 /// Bytes that are asked of a store at once: messages are short, and batches are passed over.
 const PIECE: u64 = 64 << 10;
@@ -52,7 +53,7 @@ pub async fn check_files(at: &Url, store: &Arc<dyn ObjectStore>, files: &[Object
 }
 
 fn open_local(file: &ObjectMeta) -> io::Result<File> {
-    File::open(LocalFileSystem::new().path_to_filesystem(&file.location)?)
+    regular::open(&LocalFileSystem::new().path_to_filesystem(&file.location)?)
 }
 
 /// An object as a file that is read in pieces; belongs to a thread that may block.
